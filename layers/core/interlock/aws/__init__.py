@@ -1,0 +1,1 @@
+"""Adapters to AWS: the only place of the bundle with boto3."""

@@ -1,0 +1,136 @@
+"""S3: objects by exact version, with their sha256 checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from interlock.aws.client import client, code, translated
+from interlock.errors import ChecksumMismatch, InvalidUpload
+from interlock.records import ObjectRef
+
+_CHUNK = 1 << 20
+
+
+class Objects:
+    """One bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        self._s3 = client("s3")
+
+    def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectRef:
+        """Write an object; answers exactly what was written."""
+        with translated(f"writing s3://{self.bucket}/{key}"):
+            answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+        digest = hashlib.sha256(body).hexdigest()
+        return ObjectRef(bucket=self.bucket, key=key, version=answer["VersionId"], sha256=digest, size=len(body))
+
+    def put_file(self, key: str, path: Path, content_type: str = "application/octet-stream") -> ObjectRef:
+        """Write a file, in parts when it is large."""
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        with translated(f"writing s3://{self.bucket}/{key}"):
+            self._s3.upload_file(str(path), self.bucket, key, ExtraArgs={"ContentType": content_type})
+            head = self._s3.head_object(Bucket=self.bucket, Key=key)
+        return ObjectRef(
+            bucket=self.bucket,
+            key=key,
+            version=head["VersionId"],
+            sha256=digest.hexdigest(),
+            size=path.stat().st_size,
+        )
+
+    def get(self, ref: ObjectRef) -> bytes:
+        """Read exactly these bytes.
+
+        Raises:
+            ChecksumMismatch: the object is gone or is not what was recorded.
+        """
+        try:
+            with translated(f"reading {ref.uri}"):
+                answer = self._s3.get_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
+                body: bytes = answer["Body"].read()
+        except ClientError as error:
+            raise self._missing(error, ref) from error
+        if hashlib.sha256(body).hexdigest() != ref.sha256:
+            raise ChecksumMismatch(f"{ref.uri} (version {ref.version}) is not the recorded {ref.sha256[:12]}…")
+        return body
+
+    def get_file(self, ref: ObjectRef, path: Path) -> Path:
+        """Read exactly these bytes into a file.
+
+        Raises:
+            ChecksumMismatch: the object is gone or is not what was recorded.
+        """
+        digest = hashlib.sha256()
+        try:
+            with translated(f"reading {ref.uri}"):
+                answer = self._s3.get_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
+                with path.open("wb") as file:
+                    for chunk in answer["Body"].iter_chunks(_CHUNK):
+                        digest.update(chunk)
+                        file.write(chunk)
+        except ClientError as error:
+            raise self._missing(error, ref) from error
+        if digest.hexdigest() != ref.sha256:
+            raise ChecksumMismatch(f"{ref.uri} (version {ref.version}) is not the recorded {ref.sha256[:12]}…")
+        return path
+
+    def download_version(self, key: str, version: str, path: Path) -> ObjectRef:
+        """Read an object of which only key and version are known, and record what it is.
+
+        Raises:
+            InvalidUpload: there is no such version (it was deleted meanwhile).
+        """
+        digest, size = hashlib.sha256(), 0
+        try:
+            with translated(f"reading s3://{self.bucket}/{key}"):
+                answer = self._s3.get_object(Bucket=self.bucket, Key=key, VersionId=version)
+                with path.open("wb") as file:
+                    for chunk in answer["Body"].iter_chunks(_CHUNK):
+                        digest.update(chunk)
+                        size += file.write(chunk)
+        except ClientError as error:
+            if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+                raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone") from error
+            raise
+        return ObjectRef(bucket=self.bucket, key=key, version=version, sha256=digest.hexdigest(), size=size)
+
+    def describe(self, key: str) -> ObjectRef | None:
+        """What lies under a key now, hashed by reading it; None when nothing does."""
+        try:
+            with translated(f"reading s3://{self.bucket}/{key}"):
+                answer = self._s3.get_object(Bucket=self.bucket, Key=key)
+                digest, size = hashlib.sha256(), 0
+                for chunk in answer["Body"].iter_chunks(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+        except ClientError as error:
+            if code(error) in {"NoSuchKey", "404"}:
+                return None
+            raise
+        return ObjectRef(bucket=self.bucket, key=key, version=answer["VersionId"], sha256=digest.hexdigest(), size=size)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys under a prefix, in order."""
+        with translated(f"listing s3://{self.bucket}/{prefix}"):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for item in page.get("Contents", []):
+                    yield item["Key"]
+
+    def download(self, key: str, path: Path) -> Path:
+        """Read the newest version of a key into a file."""
+        with translated(f"reading s3://{self.bucket}/{key}"):
+            self._s3.download_file(self.bucket, key, str(path))
+        return path
+
+    def _missing(self, error: ClientError, ref: ObjectRef) -> Exception:
+        if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+            return ChecksumMismatch(f"{ref.uri} (version {ref.version}) is gone")
+        return error

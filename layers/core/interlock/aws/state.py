@@ -1,0 +1,123 @@
+"""DynamoDB table `state`: what moves. One item a document, changed by conditional writes only.
+
+An item is {pk, sk, document} plus what its conditions need: owner, expires_at (seconds since the epoch), revision.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TypeVar
+
+from botocore.exceptions import ClientError
+
+from interlock.aws.client import client, code, translated
+from interlock.schema import Model
+
+M = TypeVar("M", bound=Model)
+_FAILED = "ConditionalCheckFailedException"
+
+
+class State:
+    """The table's documents. pk names the owner (`model#census`, `claim#…`), sk the document."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._dynamodb = client("dynamodb")
+
+    def get(self, kind: type[M], pk: str, sk: str) -> M | None:
+        """The document, read consistently; None when there is none."""
+        with translated(f"reading state {pk}/{sk}"):
+            answer = self._dynamodb.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
+        item = answer.get("Item")
+        return kind.from_json(item["document"]["S"]) if item else None
+
+    def query(self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False) -> Iterator[M]:
+        """All documents of an owner whose sk starts with the prefix, by sk."""
+        with translated(f"reading state {pk}/{prefix}*"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :sk)" if prefix else ""),
+                ExpressionAttributeValues={":pk": {"S": pk}, **({":sk": {"S": prefix}} if prefix else {})},
+                ScanIndexForward=not newest_first,
+                ConsistentRead=True,
+            )
+            for page in pages:
+                for item in page["Items"]:
+                    yield kind.from_json(item["document"]["S"])
+
+    def put(self, pk: str, sk: str, document: Model) -> None:
+        """Write a document, whatever was there."""
+        self._put(pk, sk, document)
+
+    def put_new(self, pk: str, sk: str, document: Model) -> bool:
+        """Write a document unless there is one; answers whether it was written."""
+        return self._put(pk, sk, document, ConditionExpression="attribute_not_exists(pk)")
+
+    def acquire(self, pk: str, sk: str, document: Model, *, owner: str, expires_at: float) -> bool:
+        """Write a document that one owner holds until it expires.
+
+        Answers whether the owner has it now: nobody held it, the holder's time was over, or it was the owner's.
+        """
+        return self._put(
+            pk,
+            sk,
+            document,
+            {"owner": {"S": owner}, "expires_at": {"N": str(int(expires_at))}},
+            ConditionExpression="attribute_not_exists(pk) OR #owner = :owner OR expires_at < :now",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":owner": {"S": owner}, ":now": {"N": str(int(time.time()))}},
+        )
+
+    def replace_revision(self, pk: str, sk: str, document: Model, *, revision: int, expected: int | None) -> bool:
+        """Write a document's next revision if the stored one is as expected (None: there is none)."""
+        if expected is None:
+            condition: dict[str, object] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        else:
+            condition = {
+                "ConditionExpression": "revision = :expected",
+                "ExpressionAttributeValues": {":expected": {"N": str(expected)}},
+            }
+        return self._put(pk, sk, document, {"revision": {"N": str(revision)}}, **condition)
+
+    def delete(self, pk: str, sk: str, *, owner: str | None = None) -> bool:
+        """Remove a document (the owner's only, when one is named); answers whether it is gone."""
+        condition = (
+            {
+                "ConditionExpression": "attribute_not_exists(pk) OR #owner = :owner",
+                "ExpressionAttributeNames": {"#owner": "owner"},
+                "ExpressionAttributeValues": {":owner": {"S": owner}},
+            }
+            if owner
+            else {}
+        )
+        try:
+            with translated(f"deleting state {pk}/{sk}"):
+                self._dynamodb.delete_item(TableName=self._table, Key=_key(pk, sk), **condition)
+        except ClientError as error:
+            if code(error) == _FAILED:
+                return False
+            raise
+        return True
+
+    def _put(
+        self,
+        pk: str,
+        sk: str,
+        document: Model,
+        extra: dict[str, dict[str, str]] | None = None,
+        **condition: object,
+    ) -> bool:
+        item = {**_key(pk, sk), "document": {"S": document.to_json()}, **(extra or {})}
+        try:
+            with translated(f"writing state {pk}/{sk}"):
+                self._dynamodb.put_item(TableName=self._table, Item=item, **condition)
+        except ClientError as error:
+            if code(error) == _FAILED:
+                return False
+            raise
+        return True
+
+
+def _key(pk: str, sk: str) -> dict[str, dict[str, str]]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}

@@ -1,0 +1,103 @@
+"""Where everything lies in S3: the one place that knows the layout.
+
+Data bucket: incoming, datasets, quarantine, training, captures, labels, reports.
+Artefacts bucket: jobs (what SageMaker writes) and models (what is served).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from urllib.parse import unquote_plus
+
+from interlock.errors import InvalidUpload
+from interlock.spec import MODEL_ID
+
+INCOMING = "incoming/"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An object that was put under incoming/: the version that the event speaks of."""
+
+    bucket: str
+    key: str
+    version: str
+    model: str
+
+    @property
+    def claim(self) -> str:
+        """Id of the work on exactly these bytes under this key: 16 hexadecimal digits."""
+        return _short(f"{self.bucket}/{self.key}@{self.version}")
+
+
+def upload(bucket: str, key: str, version: str) -> Upload:
+    """Read an upload's model from its key, `incoming/<model>/<file>`.
+
+    Raises:
+        InvalidUpload: the key has another form.
+    """
+    parts = key.split("/", 2)
+    if len(parts) != 3 or parts[0] + "/" != INCOMING or not MODEL_ID.fullmatch(parts[1]) or not parts[2]:
+        raise InvalidUpload(f"s3://{bucket}/{key} is not of the form incoming/<model>/<file>")
+    return Upload(bucket=bucket, key=key, version=version, model=parts[1])
+
+
+def decoded(event_key: str) -> str:
+    """A key as S3's own notifications write it (plus for space, percent escapes), as it was put."""
+    return unquote_plus(event_key)
+
+
+def run_id(started: datetime, execution: str) -> str:
+    """Id of a training run: when it started (UTC) and a hash of its execution; the same at every retry."""
+    return f"{started:%Y%m%d-%H%M%S}-{_short(execution)[:6]}"
+
+
+def job_name(environment: str, model: str, run: str) -> str:
+    """Name of the run's SageMaker job: at most 63 of [a-zA-Z0-9-]; deterministic, so a retry finds its job."""
+    return f"{environment}-{model}-{run}"
+
+
+def dataset(model: str, claim: str, part: str) -> str:
+    """A file of an upload's good rows; part is `train.parquet` or `holdout.parquet`."""
+    return f"datasets/{model}/{claim}/{part}"
+
+
+def quarantine(model: str, claim: str, name: str) -> str:
+    """A file of an upload's bad rows."""
+    return f"quarantine/{model}/{claim}/{name}"
+
+
+def report(model: str, stage: str, subject: str, name: str) -> str:
+    """A report for people or machines; stage as in the folder names, subject a claim, run or window."""
+    return f"reports/{model}/{stage}/{subject}/{name}"
+
+
+def training(model: str, run: str, name: str) -> str:
+    """A frozen input of a run. Only what lies under `channels/` is given to the job."""
+    return f"training/{model}/{run}/{name}"
+
+
+def captures(model: str, day: date, name: str) -> str:
+    """A file of captured predictions."""
+    return f"captures/model={model}/day={day:%Y-%m-%d}/{name}"
+
+
+def labels(model: str, day: date, name: str) -> str:
+    """A file of labels that came over HTTPS."""
+    return f"labels/{model}/day={day:%Y-%m-%d}/{name}"
+
+
+def job_output(model: str) -> str:
+    """Prefix under which SageMaker writes `<job>/output/model.tar.gz`."""
+    return f"jobs/{model}/"
+
+
+def artefact(model: str, run: str, name: str) -> str:
+    """A file of a trained model, in the artefacts bucket."""
+    return f"models/{model}/{run}/{name}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,104 @@
+"""The deployed models: their contracts and specs, checked against each other."""
+
+from __future__ import annotations
+
+import importlib.resources
+from functools import cache
+from typing import Self
+
+from pydantic import model_validator
+
+from interlock.contract import Column, ColumnType, Contract
+from interlock.errors import UnknownModel
+from interlock.schema import Model
+from interlock.spec import Kind, ModelSpec
+
+# Metrics a gate may name, by what the model predicts; `interlock.stats.metrics` computes them.
+_FEATURE_TYPES = {ColumnType.STRING, ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN}
+
+
+class DeployedModel(Model):
+    """A model's contract and spec as they were deployed together."""
+
+    spec: ModelSpec
+    contract: Contract
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        known = set(self.contract.names)
+        target = self.spec.target
+        if target.column not in known:
+            raise ValueError(f"target.column '{target.column}' is not in the contract")
+        if unknown := sorted(set(self.spec.features) - known):
+            raise ValueError(f"features not in the contract: {', '.join(unknown)}")
+        if target.column in self.spec.features:
+            raise ValueError(f"the target '{target.column}' cannot be a feature")
+        if unusable := [name for name in self.spec.features if self.contract.column(name).type not in _FEATURE_TYPES]:
+            raise ValueError(f"features must be numbers, strings or booleans; these are not: {', '.join(unusable)}")
+        column = self.contract.column(target.column)
+        if target.kind is Kind.REGRESSION and not column.numeric:
+            raise ValueError(f"a regression's target must be a number; '{column.name}' is {column.type}")
+        if target.kind is not Kind.REGRESSION and column.allowed is None and column.type is not ColumnType.BOOLEAN:
+            raise ValueError(f"the target '{column.name}' needs its classes as the contract's validValues")
+        if target.positive is not None and target.positive not in self.classes:
+            raise ValueError(f"target.positive '{target.positive}' is not one of {', '.join(self.classes)}")
+        if unknown := sorted({limit.column for limit in self.spec.gate.fairness} - known):
+            raise ValueError(f"fairness columns not in the contract: {', '.join(unknown)}")
+        return self
+
+    @property
+    def id(self) -> str:
+        """The model's id: its folder's name."""
+        return self.spec.id
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns the model is fed, in the contract's order."""
+        chosen = self.spec.features
+        skipped = {self.spec.target.column, *self.contract.primary_key}
+        return tuple(
+            column
+            for column in self.contract.columns
+            if (column.name in chosen if chosen else column.name not in skipped and column.type in _FEATURE_TYPES)
+        )
+
+    @property
+    def target(self) -> Column:
+        """The column the model predicts."""
+        return self.contract.column(self.spec.target.column)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The target's classes as text, in the contract's order; for a binary target the positive one last.
+
+        Empty for a regression. A binary model's label is 1 for the last class.
+        """
+        if self.spec.target.kind is Kind.REGRESSION:
+            return ()
+        allowed = self.target.allowed or ("false", "true")
+        positive = self.spec.target.positive
+        return tuple(sorted(allowed, key=lambda name: name == positive)) if positive else allowed
+
+
+@cache
+def deployed(model_id: str) -> DeployedModel:
+    """The deployed model of that id, read from the models layer.
+
+    Raises:
+        UnknownModel: no such model is deployed.
+    """
+    try:
+        text = importlib.resources.files("interlock_models").joinpath(model_id + ".json").read_text("utf-8")
+    except (FileNotFoundError, ModuleNotFoundError):
+        raise UnknownModel(f"no model '{model_id}' is deployed; deployed are: {', '.join(deployed_ids())}") from None
+    return DeployedModel.from_json(text)
+
+
+@cache
+def deployed_ids() -> tuple[str, ...]:
+    """Ids of all deployed models, sorted."""
+    try:
+        entries = importlib.resources.files("interlock_models").iterdir()
+    except ModuleNotFoundError:
+        return ()
+    return tuple(sorted(entry.name.removesuffix(".json") for entry in entries if entry.name.endswith(".json")))

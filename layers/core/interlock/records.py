@@ -1,0 +1,227 @@
+"""The documents that stages hand to each other and keep."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from interlock.schema import Model
+from interlock.spec import Kind, ModelId
+
+
+class ObjectRef(Model):
+    """Exactly these bytes in S3. `version` is None only before the object was written."""
+
+    bucket: str
+    key: str
+    version: str
+    sha256: str
+    size: int
+
+    @property
+    def uri(self) -> str:
+        """s3://bucket/key."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class ClaimStatus(StrEnum):
+    """What became of an upload."""
+
+    CLAIMED = "claimed"
+    ADMITTED = "admitted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Claim(Model):
+    """Who works on an upload. An open claim ends by itself at `expires_at`, so that a crash blocks nothing."""
+
+    schema_version: Literal[1] = 1
+    claim: str
+    model: str
+    bucket: str
+    key: str
+    version: str
+    status: ClaimStatus
+    execution: str
+    at: datetime
+    expires_at: datetime
+
+
+class Dataset(Model):
+    """An admitted upload: a manifest of object versions; `id` is the hash of everything but itself and the time."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    model: ModelId
+    claim: str
+    source: ObjectRef
+    train: ObjectRef
+    holdout: ObjectRef
+    profile: ObjectRef
+    report: ObjectRef
+    rows: int
+    train_rows: int
+    holdout_rows: int
+    bad_rows: int
+    contract_version: str
+    contract_sha256: str
+    admitted_at: datetime
+
+
+class TrainingManifest(Model):
+    """What a run was trained on. `id` is the hash of the datasets, the contract and the spec."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    model: ModelId
+    run: str
+    datasets: tuple[str, ...]
+    sources: tuple[ObjectRef, ...]
+    train: ObjectRef
+    holdout_features: ObjectRef
+    holdout: ObjectRef
+    reference: ObjectRef
+    train_rows: int
+    holdout_rows: int
+    contract_version: str
+    contract_sha256: str
+    spec_sha256: str
+
+
+class Lease(Model):
+    """The one training of a model that may run; it ends by itself at `expires_at`."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    execution: str
+    run: str
+    reason: str
+    expires_at: datetime
+
+
+class OpenToken(Model):
+    """A launched job whose end the workflow is waiting for."""
+
+    schema_version: Literal[1] = 1
+    job: str
+    token: str
+    model: str
+    run: str
+    opened_at: datetime
+    expires_at: datetime
+
+
+class Input(Model):
+    """One input tensor of a served model: a raw column. Shape is [rows, 1] or [rows].
+
+    `datatype` is Open Inference Protocol V2's. `edges` or `categories` are there for restricted columns only:
+    the reference bins in which such a value is captured.
+    """
+
+    name: str
+    datatype: Literal["FP32", "INT64", "BOOL", "BYTES"]
+    required: bool
+    restricted: bool = False
+    edges: tuple[float, ...] | None = None
+    categories: tuple[str, ...] | None = None
+
+
+class ServedModel(Model):
+    """All that serving needs beside the ONNX file; stored as `served.json` next to it.
+
+    `classes` has the positive class last for a binary model and is empty for a regression.
+    """
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    version: int
+    run: str
+    kind: Kind
+    inputs: tuple[Input, ...] = Field(min_length=1)
+    classes: tuple[str, ...] = ()
+    threshold: float | None = None
+    onnx: ObjectRef
+    contract_version: str
+    description: str = ""
+
+
+class Probe(Model):
+    """A few holdout rows with the answers that evaluation got, for the probe through the real endpoint.
+
+    `rows` maps an input's name to its values, one a row; `scores` is the positive class's probability (binary),
+    the winning class's (multiclass) or the prediction (regression).
+    """
+
+    schema_version: Literal[1] = 1
+    rows: dict[str, tuple[bool | int | float | str | None, ...]]
+    scores: tuple[float, ...]
+    labels: tuple[str, ...] = ()
+
+
+class Candidate(Model):
+    """A registered version as the live record names it."""
+
+    version: int
+    run: str
+    served: ObjectRef
+    package_arn: str
+    reference: ObjectRef
+    manifest_id: str
+
+
+class LiveRelease(Model):
+    """What serves now. Changed by one conditional write on `revision`; every answer carries it."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    revision: int = Field(ge=1)
+    champion: Candidate
+    previous: Candidate | None = None
+    challenger: Candidate | None = None
+    mode: Literal["all"] = "all"
+    share: float = 0.0
+    state: Literal["probing", "live"]
+    changed_at: datetime
+    changed_by: str
+    reason: str
+
+
+class CheckStatus(StrEnum):
+    """Outcome of one check of the gate."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    WARN = "warn"
+    FAIL = "fail"
+    TOO_FEW = "too_few"
+
+
+class Check(Model):
+    """One line of a verdict: the value, its interval, the limit it was held against, and what that gives."""
+
+    id: str
+    title: str
+    status: CheckStatus
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: str = ""
+    reason: str = ""
+    evidence: dict[str, Any] = {}
+
+
+class Verdict(Model):
+    """The gate's whole judgement of a run; it passes when no check fails."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    run: str
+    passed: bool
+    checks: tuple[Check, ...]
+    threshold: float | None
+    champion_version: int | None
+    holdout_rows: int
+    decided_at: datetime

@@ -1,0 +1,188 @@
+"""model.yaml: how a model is trained, gated, released and watched."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from interlock.schema import Model
+
+MODEL_ID = re.compile(r"[a-z][a-z0-9-]{0,30}")
+ModelId = Annotated[str, StringConstraints(pattern=rf"^{MODEL_ID.pattern}$")]
+ScheduleExpression = Annotated[str, StringConstraints(pattern=r"^(rate|cron)\(.+\)$")]
+
+
+class Kind(StrEnum):
+    """What the model predicts."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+class TrainOn(StrEnum):
+    """Which admitted datasets start a training by themselves."""
+
+    FIRST_DATASET = "first_dataset"
+    EVERY_DATASET = "every_dataset"
+    REQUEST = "request"
+
+
+class Target(Model):
+    """The column to predict; `positive` is the class a binary model's probability speaks of."""
+
+    column: str
+    kind: Kind
+    positive: str | None = None
+
+    @model_validator(mode="after")
+    def _positive_for_binary(self) -> Target:
+        if (self.kind is Kind.BINARY) != (self.positive is not None):
+            raise ValueError("target.positive is needed for a binary target, and for no other")
+        return self
+
+
+class Holdout(Model):
+    """Which rows are never trained on: those whose keyed hash falls below the fraction, for ever."""
+
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+    key: str = Field(min_length=1)
+
+
+class Training(Model):
+    """How the job trains. A `script` (a file of the model's folder) replaces the named estimator."""
+
+    estimator: Literal[
+        "logistic_regression",
+        "gradient_boosting",
+        "hist_gradient_boosting",
+        "random_forest",
+        "ridge",
+    ] = "hist_gradient_boosting"
+    parameters: dict[str, bool | int | float | str | None] = {}
+    script: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]+\.py$")
+    seed: int = 0
+    on: TrainOn = TrainOn.FIRST_DATASET
+    schedule: ScheduleExpression | None = None
+    instance: str | None = Field(default=None, pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")
+    max_minutes: int = Field(default=30, ge=1, le=1440)
+
+
+class Threshold(Model):
+    """From which probability a binary model says yes: fixed, or chosen by the job out of fold."""
+
+    strategy: Literal["fixed", "accuracy", "youden", "f1"] = "fixed"
+    value: float = Field(default=0.5, gt=0, lt=1)
+
+
+class Limit(Model):
+    """Absolute limits of a metric, and how much worse than the champion is still accepted."""
+
+    min: float | None = None
+    max: float | None = None
+    tolerance: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Limit:
+        if self.min is None and self.max is None and self.tolerance is None:
+            raise ValueError("a limit needs min, max or tolerance")
+        return self
+
+
+class FairnessLimit(Model):
+    """Equal opportunity between the groups of a column: the largest gap in true positive rates."""
+
+    column: str
+    max_gap: float = Field(default=0.15, gt=0, le=1)
+    min_positives: int = Field(default=50, ge=1)
+    min_selection_ratio: float = Field(default=0.8, ge=0, le=1)
+
+
+class ParityLimit(Model):
+    """How far the ONNX file may be from scikit-learn: share of rows over the difference, label flips."""
+
+    max_difference: float = Field(default=1e-5, gt=0)
+    max_rows_over: float = Field(default=0.001, ge=0, le=1)
+    max_label_flips: float = Field(default=0.0005, ge=0, le=1)
+
+
+class ServingLimit(Model):
+    """What the model may cost the function that serves it: file size, session start, memory."""
+
+    max_megabytes: float = Field(default=50, gt=0)
+    max_start_ms: float = Field(default=1000, gt=0)
+    max_memory_mb: float = Field(default=512, gt=0)
+
+
+class Gate(Model):
+    """What a model must show on the holdout before it is registered."""
+
+    min_rows: int = Field(default=200, ge=1)
+    metrics: dict[str, Limit] = Field(min_length=1)
+    fairness: tuple[FairnessLimit, ...] = ()
+    parity: ParityLimit = ParityLimit()
+    serving: ServingLimit = ServingLimit()
+
+
+class Release(Model):
+    """Who approves a model that passed the gate."""
+
+    approval: Literal["automatic", "manual"] = "automatic"
+
+
+class Retrain(Model):
+    """What a drift may start, and the brakes on it."""
+
+    on_drift: bool = True
+    cooldown_hours: float = Field(default=24, ge=0)
+    max_per_day: int = Field(default=1, ge=0)
+    budget_usd_per_month: float = Field(default=5, ge=0)
+
+
+class Drift(Model):
+    """When a window of traffic counts as drifted: an effect size, and a false-alarm rate over all columns."""
+
+    psi_warn: float = Field(default=0.1, gt=0)
+    psi: float = Field(default=0.2, gt=0)
+    missing_increase: float = Field(default=0.05, gt=0, le=1)
+    new_category_share: float = Field(default=0.01, gt=0, le=1)
+    false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
+    min_rows: int = Field(default=200, ge=1)
+
+
+class Monitoring(Model):
+    """When the served traffic is checked, over how long a window, and what follows."""
+
+    schedule: ScheduleExpression = "rate(1 day)"
+    window_hours: float = Field(default=24, gt=0)
+    drift: Drift = Drift()
+    retrain: Retrain = Retrain()
+
+
+class ModelSpec(Model):
+    """The whole of model.yaml. `features` empty: every column that can be one."""
+
+    schema_version: Literal[1] = 1
+    id: ModelId
+    description: str = ""
+    target: Target
+    features: tuple[str, ...] = ()
+    holdout: Holdout
+    training: Training = Training()
+    threshold: Threshold = Threshold()
+    gate: Gate
+    release: Release = Release()
+    monitoring: Monitoring = Monitoring()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _yaml_reads_on_as_true(cls, values: Any) -> Any:
+        """YAML 1.1 reads the bare key `on` as the boolean true; mean what was written."""
+        training = values.get("training") if isinstance(values, dict) else None
+        if isinstance(training, dict) and True in training:
+            training = {("on" if key is True else key): value for key, value in training.items()}
+            values = {**values, "training": training}
+        return values
