@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
-from urllib.parse import unquote_plus
 
 from interlock.errors import InvalidUpload
 from interlock.spec import MODEL_ID
@@ -42,11 +41,6 @@ def upload(bucket: str, key: str, version: str) -> Upload:
     if len(parts) != 3 or parts[0] + "/" != INCOMING or not MODEL_ID.fullmatch(parts[1]) or not parts[2]:
         raise InvalidUpload(f"s3://{bucket}/{key} is not of the form incoming/<model>/<file>")
     return Upload(bucket=bucket, key=key, version=version, model=parts[1])
-
-
-def decoded(event_key: str) -> str:
-    """A key as S3's own notifications write it (plus for space, percent escapes), as it was put."""
-    return unquote_plus(event_key)
 
 
 def run_id(started: datetime, execution: str) -> str:

@@ -174,12 +174,15 @@ class Candidate(Model):
 
 
 class LiveRelease(Model):
-    """What serves now. Changed by one conditional write on `revision`; every answer carries it."""
+    """What serves now. Changed by one conditional write on `revision`; every answer carries it.
+
+    `champion` is None when the first release failed its probe and was taken back: nothing serves.
+    """
 
     schema_version: Literal[1] = 1
     model: ModelId
     revision: int = Field(ge=1)
-    champion: Candidate
+    champion: Candidate | None
     previous: Candidate | None = None
     challenger: Candidate | None = None
     mode: Literal["all"] = "all"

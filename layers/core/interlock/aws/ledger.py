@@ -47,9 +47,8 @@ class Ledger:
             except ClientError as error:
                 if code(error) not in {"TransactionCanceledException", "TransactionConflictException"}:
                     raise
-                reasons = cast("dict[str, Any]", error.response).get("CancellationReasons", [{}, {}])
-                    "CancellationReasons", [{}, {}]
-                )
+                answer = cast("dict[str, Any]", error.response)
+                reasons = answer.get("CancellationReasons", [{}, {}])
                 if reasons[1].get("Code") == "ConditionalCheckFailed":
                     return
                 continue
