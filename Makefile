@@ -1,0 +1,73 @@
+# The developers' door. Users need two of these: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+ENVS := .interlock/envs
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header -c requirements/constraints.txt
+
+.PHONY: help demo test check format setup setup-test up down build pins clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: setup ## Set everything up, start the local cloud and run a model's whole life on it
+	@$(BIN)/interlock demo
+
+test: setup-test check ## Set everything up and pass every check and test
+	@$(BIN)/python -m pytest
+
+check: setup-test ## Lint, types, layers of imports
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary infra cli localcloud jobs functions/* layers/core/interlock
+	@$(BIN)/lint-imports --no-cache > .interlock/import-linter.log || (cat .interlock/import-linter.log; false)
+
+format: setup-test ## Format and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+setup: $(ENVS)/.app ## Install the command, the emulator and the training job's environment
+setup-test: $(ENVS)/.test
+
+build: setup ## Build the layers for AWS
+	@$(BIN)/python -m infra.build --target aws
+
+up: setup ## Start the local cloud
+	@$(BIN)/interlock up
+
+down: ## Stop the local cloud
+	@$(BIN)/interlock down
+
+clean: down ## Remove everything that was made here
+	rm -rf .venv .interlock build cdk.out
+
+$(BIN)/uv: requirements/uv.txt
+	@echo "setting up (once): Python environment"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Interlock needs Python 3.11 or later")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(ENVS)/.app: $(BIN)/uv requirements/app.txt requirements/emulator.txt requirements/lambda-runtime.txt jobs/train/requirements.txt pyproject.toml
+	@echo "setting up (once): the command, the emulator, the training job"
+	@mkdir -p $(ENVS)
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/app.txt
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@$(call environment,emulator,requirements/emulator.txt)
+	@$(call environment,lambda-runtime,requirements/lambda-runtime.txt)
+	@$(call environment,job,jobs/train/requirements.txt)
+	@touch $@
+
+$(ENVS)/.test: $(ENVS)/.app requirements/test.txt
+	@echo "setting up (once): what the tests need"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@
+
+define environment
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ENVS)/$(1) && \
+	VIRTUAL_ENV=$(ENVS)/$(1) $(BIN)/uv pip install --quiet --require-hashes -r $(2)
+endef
+
+pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
+	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime \
+		layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
+		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
+	@$(COMPILE) --upgrade --no-deps layers/onnx/requirements.in -o layers/onnx/requirements.txt

@@ -1,0 +1,94 @@
+"""Monitor: served traffic in, a verdict and perhaps a retraining out."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduled
+from constructs import Construct
+
+from infra.foundation import Foundation
+from infra.function import StageFunction
+from infra.workflow import Workflow, begin, fail, jsonata, succeed, task
+from interlock.models import DeployedModel
+
+
+class Monitor(Construct):
+    """drift → decide, by each model's own schedule."""
+
+    def __init__(self, scope: Construct, foundation: Foundation, models: tuple[DeployedModel, ...]) -> None:
+        super().__init__(scope, "Monitor")
+        drift = (
+            StageFunction(
+                self,
+                foundation,
+                "monitor",
+                "drift",
+                "Compares served traffic with the training data",
+                layers=["numeric", "tabular"],
+                memory=2048,
+                timeout=Duration.minutes(15),
+                scratch_mb=4096,
+            )
+            .reads("captures/", "training/", listing=True)
+            .writes("reports/")
+            .reads_artefacts("models/")
+            .keeps_state()
+        )
+        decide = (
+            StageFunction(
+                self,
+                foundation,
+                "monitor",
+                "decide",
+                "Decides what a drift leads to",
+                environment={"TRAINING_PRICE_PER_HOUR": str(foundation.settings.training_price_per_hour)},
+            )
+            .reads("reports/", "training/")
+            .reads_artefacts("models/")
+            .keeps_state()
+            .records_decisions()
+            .publishes()
+            .alerts()
+        )
+        self.workflow = Workflow(
+            self,
+            foundation,
+            "monitor",
+            {
+                "Start": begin({"model": jsonata("$states.input.model")}, "Drift"),
+                "Drift": task(
+                    drift,
+                    {
+                        "model": jsonata("$model"),
+                        "at": jsonata("$states.context.Execution.StartTime"),
+                        "execution": jsonata("$states.context.Execution.Id"),
+                    },
+                    assign={
+                        "window": jsonata("$states.result.Payload.window"),
+                        "result": jsonata("$states.result.Payload.result"),
+                    },
+                    catch=[("States.ALL", "Failed")],
+                    next_state="Decide",
+                ),
+                "Decide": task(
+                    decide,
+                    {"model": jsonata("$model"), "window": jsonata("$window"), "result": jsonata("$result")},
+                    catch=[("States.ALL", "Failed")],
+                    next_state="Decided",
+                ),
+                "Decided": succeed(),
+                "Failed": fail(),
+            },
+            functions=[drift, decide],
+            timeout=Duration.hours(1),
+        )
+        for model in models:
+            scheduler.Schedule(
+                self,
+                f"Schedule-{model.id}",
+                schedule=scheduler.ScheduleExpression.expression(model.spec.monitoring.schedule),
+                target=scheduled.StepFunctionsStartExecution(
+                    self.workflow.machine, input=scheduler.ScheduleTargetInput.from_object({"model": model.id})
+                ),
+            )

@@ -1,0 +1,96 @@
+"""Serve: HTTPS in, an answer and a capture line out."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_logs_destinations as destinations
+from constructs import Construct
+
+from infra.foundation import Foundation
+from infra.function import StageFunction
+from infra.logs import log_group
+from interlock.models import DeployedModel
+
+_GET, _POST = apigateway.HttpMethod.GET, apigateway.HttpMethod.POST
+
+
+class Serve(Construct):
+    """One API, one function that answers, one that takes labels, one that keeps what was answered."""
+
+    def __init__(self, scope: Construct, foundation: Foundation, models: tuple[DeployedModel, ...]) -> None:
+        super().__init__(scope, "Serve")
+        settings = foundation.settings
+        self.infer = (
+            StageFunction(
+                self,
+                foundation,
+                "serve",
+                "infer",
+                "Answers predictions",
+                layers=["numeric", "onnx"],
+                memory=settings.serve_memory,
+                timeout=Duration.seconds(29),
+            )
+            .sees_state()
+            .reads_artefacts("models/")
+        )
+        labels = StageFunction(
+            self, foundation, "serve", "labels", "Takes labels for answered predictions", timeout=Duration.seconds(29)
+        ).writes("labels/")
+        capture = StageFunction(
+            self,
+            foundation,
+            "serve",
+            "capture",
+            "Keeps answered predictions as Parquet",
+            layers=["tabular"],
+            memory=1024,
+            timeout=Duration.minutes(2),
+        ).writes("captures/")
+        self.capture = capture.function
+        self.infer.log_group.add_subscription_filter(
+            "Captures",
+            destination=destinations.LambdaDestination(capture.function),
+            filter_pattern=logs.FilterPattern.literal('{ $.interlock = "capture" }'),
+        )
+
+        self.api = apigateway.HttpApi(
+            self,
+            "Api",
+            api_name=f"interlock-{settings.environment}",
+            description="Open Inference Protocol V2; signed with SigV4",
+            default_authorizer=authorizers.HttpIamAuthorizer(),
+            create_default_stage=False,
+        )
+        access_log = log_group(self, f"/aws/apigateway/interlock-{settings.environment}", settings.log_retention_days)
+        access_log.apply_removal_policy(RemovalPolicy.DESTROY)
+        self.stage = apigateway.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigateway.ThrottleSettings(
+                rate_limit=settings.throttle_rate, burst_limit=settings.throttle_burst
+            ),
+            access_log_settings=apigateway.LogGroupLogDestination(access_log),
+        )
+        answering = integrations.HttpLambdaIntegration("Infer", self.infer.function, scope_permission_to_route=False)
+        labelling = integrations.HttpLambdaIntegration("Labels", labels.function, scope_permission_to_route=False)
+        for path in ("/v2", "/v2/health/live", "/v2/health/ready"):
+            self.api.add_routes(path=path, methods=[_GET], integration=answering)
+        for model in models:
+            base = f"/v2/models/{model.id}"
+            for path in (base, base + "/versions/{version}"):
+                self.api.add_routes(path=path, methods=[_GET], integration=answering)
+                self.api.add_routes(path=f"{path}/ready", methods=[_GET], integration=answering)
+                self.api.add_routes(path=f"{path}/infer", methods=[_POST], integration=answering)
+            self.api.add_routes(path=f"/models/{model.id}/labels", methods=[_POST], integration=labelling)
+
+    def route_arn(self, method: str, path: str) -> str:
+        """ARN that a policy names to allow one route."""
+        return self.api.arn_for_execute_api(method, path, "$default")

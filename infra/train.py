@@ -1,0 +1,369 @@
+"""Train: datasets in, a registered model or a refusal out."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduled
+from constructs import Construct
+
+from infra.checks import acknowledge, wildcard
+from infra.foundation import Foundation
+from infra.function import StageFunction
+from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
+from interlock.models import DeployedModel
+
+_RUN = {"model": jsonata("$model"), "run": jsonata("$run")}
+_EXECUTION = jsonata("$states.context.Execution.Id")
+_MANIFEST = {**_RUN, "manifest": jsonata("$manifest")}
+
+
+class Train(Construct):
+    """lease → freeze → launch (SageMaker) → evaluate → gate → register; the lease always comes back."""
+
+    def __init__(self, scope: Construct, foundation: Foundation, models: tuple[DeployedModel, ...]) -> None:
+        super().__init__(scope, "Train")
+        settings = foundation.settings
+        self.group_prefix = f"interlock-{settings.environment}"
+        groups = {"PACKAGE_GROUP_PREFIX": self.group_prefix}
+        code = assets.Asset(self, "Code", path=str(foundation.artefacts.job))
+        wheelhouse = assets.Asset(self, "Wheelhouse", path=str(foundation.artefacts.wheelhouse))
+        self.job_role = self._job_role(foundation, code, wheelhouse)
+        jobs = f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:{Aws.ACCOUNT_ID}:training-job/{settings.environment}-*"
+        packages = [
+            f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:{Aws.ACCOUNT_ID}:{kind}/{self.group_prefix}-*"
+            for kind in ("model-package-group", "model-package")
+        ]
+        ours = "The environment's own jobs and packages; their names are made at run time."
+
+        acquire = (
+            StageFunction(
+                self, foundation, "train", "acquire", "Decides whether to train, takes the lease", environment=groups
+            )
+            .keeps_state()
+            .may("see registered versions", ["sagemaker:ListModelPackages"], packages)
+        )
+        freeze = (
+            StageFunction(
+                self,
+                foundation,
+                "train",
+                "freeze",
+                "Freezes what a run is trained on",
+                layers=["numeric", "tabular"],
+                memory=3008,
+                timeout=Duration.minutes(15),
+                scratch_mb=10240,
+            )
+            .reads("datasets/")
+            .writes("training/")
+            .sees_state()
+        )
+        launch = (
+            StageFunction(
+                self,
+                foundation,
+                "train",
+                "launch",
+                "Launches the training job",
+                environment={
+                    "TRAINING_ROLE": self.job_role.role_arn,
+                    "TRAINING_IMAGE": settings.image,
+                    "TRAINING_INSTANCE": settings.training_instance,
+                    "CODE_URI": code.s3_object_url,
+                    "WHEELHOUSE_URI": wheelhouse.s3_object_url,
+                    "ARTEFACTS_BUCKET": foundation.artefacts_bucket.bucket_name,
+                },
+            )
+            .reads("training/")
+            .writes("training/")
+            .keeps_state()
+            .may(
+                "launch jobs",
+                ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:AddTags"],
+                [jobs],
+            )
+            .may(
+                "pass the role of the job",
+                ["iam:PassRole"],
+                [self.job_role.role_arn],
+                {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            )
+        )
+        # By name: the machine's definition names these functions, so naming the machine itself would be a circle.
+        machine = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:{self.group_prefix}-train"
+        answer = ["states:SendTaskSuccess", "states:SendTaskFailure"]
+        resume, reconcile = (
+            StageFunction(self, foundation, "train", module, description)
+            .keeps_state()
+            .may("see jobs", ["sagemaker:DescribeTrainingJob"], [jobs])
+            .may("answer the workflow", answer, [machine])
+            for module, description in (
+                ("resume", "Wakes the workflow when its job has ended"),
+                ("reconcile", "Finds jobs whose end nobody told us"),
+            )
+        )
+        reconcile.publishes()
+        evaluate = (
+            StageFunction(
+                self,
+                foundation,
+                "train",
+                "evaluate",
+                "Scores the ONNX file on the holdout",
+                layers=["numeric", "onnx", "tabular"],
+                memory=3008,
+                timeout=Duration.minutes(15),
+                scratch_mb=10240,
+                environment={"SERVE_MEMORY": str(settings.serve_memory)},
+            )
+            .reads("training/")
+            .sees_state()
+            .reads_artefacts("jobs/", "models/")
+            .writes_artefacts("models/")
+        )
+        gate = (
+            StageFunction(
+                self,
+                foundation,
+                "train",
+                "gate",
+                "Judges a run",
+                layers=["numeric"],
+                memory=1769,
+                timeout=Duration.minutes(10),
+            )
+            .reads("training/")
+            .writes("reports/")
+            .sees_state()
+            .reads_artefacts("models/")
+            .writes_artefacts("models/")
+        )
+        register = (
+            StageFunction(
+                self, foundation, "train", "register", "Gives a run a version in the registry", environment=groups
+            )
+            .reads("training/", "reports/")
+            .reads_artefacts("jobs/", "models/")
+            .writes_artefacts("models/")
+            .keeps_state()
+            .records_decisions()
+            .publishes()
+            .may(
+                "register versions",
+                [
+                    "sagemaker:CreateModelPackageGroup",
+                    "sagemaker:DescribeModelPackageGroup",
+                    "sagemaker:CreateModelPackage",
+                    "sagemaker:DescribeModelPackage",
+                    "sagemaker:ListModelPackages",
+                    "sagemaker:AddTags",
+                ],
+                packages,
+            )
+        )
+        reject = (
+            StageFunction(self, foundation, "train", "reject", "Tells that a run failed the gate")
+            .reads("reports/")
+            .reads_artefacts("models/")
+            .records_decisions()
+            .publishes()
+            .alerts()
+        )
+        conclude = (
+            StageFunction(self, foundation, "train", "conclude", "Gives the lease back and starts what waited")
+            .keeps_state()
+            .records_decisions()
+            .publishes()
+            .alerts()
+        )
+        for function in (acquire, register):
+            for arn in packages:
+                function.accept(arn, ours)
+        for function in (launch, resume, reconcile):
+            function.accept(jobs, ours)
+
+        self.workflow = Workflow(
+            self,
+            foundation,
+            "train",
+            {
+                "Start": begin(
+                    {
+                        "event": jsonata("$states.input.`detail-type`"),
+                        "detail": jsonata("$states.input.detail"),
+                        "model": jsonata("$states.input.detail.model"),
+                        "run": None,
+                        "outcome": "registered",
+                        "error": None,
+                        "cause": None,
+                        "job": None,
+                    },
+                    "Acquire",
+                ),
+                "Acquire": task(
+                    acquire,
+                    {
+                        "event": jsonata("$event"),
+                        "detail": jsonata("$detail"),
+                        "execution": _EXECUTION,
+                        "started": jsonata("$states.context.Execution.StartTime"),
+                    },
+                    assign={
+                        "go": jsonata("$states.result.Payload.go"),
+                        "run": jsonata("$states.result.Payload.run"),
+                        "reason": jsonata("$states.result.Payload.reason"),
+                        "limit": jsonata("$states.result.Payload.timeout_seconds"),
+                    },
+                    catch=[("LeaseHeld", "Waiting"), ("States.ALL", "Failed")],
+                    next_state="Needed",
+                ),
+                "Needed": choose("$go", "Freeze", "NotNeeded"),
+                "Freeze": task(
+                    freeze,
+                    {**_RUN, "reason": jsonata("$reason"), "execution": _EXECUTION},
+                    assign={"manifest": jsonata("$states.result.Payload.manifest")},
+                    catch=[("NothingNew", "NothingNew"), ("States.ALL", "GiveUp")],
+                    next_state="Launch",
+                ),
+                "Launch": task(
+                    launch,
+                    {**_MANIFEST, "token": jsonata("$states.context.Task.Token")},
+                    wait_for_token=True,
+                    seconds=jsonata("$limit"),
+                    assign={"job": jsonata("$states.result")},
+                    catch=[("States.ALL", "GiveUp")],
+                    next_state="Evaluate",
+                ),
+                "Evaluate": task(
+                    evaluate,
+                    {**_MANIFEST, "job": jsonata("$job")},
+                    assign={"evaluation": jsonata("$states.result.Payload.evaluation")},
+                    catch=[("States.ALL", "GiveUp")],
+                    next_state="Gate",
+                ),
+                "Gate": task(
+                    gate,
+                    {**_MANIFEST, "evaluation": jsonata("$evaluation")},
+                    assign={
+                        "verdict": jsonata("$states.result.Payload.verdict"),
+                        "passed": jsonata("$states.result.Payload.passed"),
+                    },
+                    catch=[("States.ALL", "GiveUp")],
+                    next_state="Passed",
+                ),
+                "Passed": choose("$passed", "Register", "Reject"),
+                "Register": task(
+                    register,
+                    {
+                        **_MANIFEST,
+                        "evaluation": jsonata("$evaluation"),
+                        "verdict": jsonata("$verdict"),
+                        "job": jsonata("$job"),
+                    },
+                    catch=[("States.ALL", "GiveUp")],
+                    next_state="Conclude",
+                ),
+                "Reject": task(
+                    reject,
+                    {**_RUN, "verdict": jsonata("$verdict")},
+                    assign={"outcome": "rejected"},
+                    catch=[("States.ALL", "GiveUp")],
+                    next_state="Conclude",
+                ),
+                "NothingNew": {"Type": "Pass", "Assign": {"outcome": "nothing_new"}, "Next": "Conclude"},
+                "GiveUp": {"Type": "Pass", "Assign": {"outcome": "failed"}, "Next": "Conclude"},
+                "Conclude": task(
+                    conclude,
+                    {
+                        **_RUN,
+                        "execution": _EXECUTION,
+                        "outcome": jsonata("$outcome"),
+                        "error": jsonata("$error"),
+                        "cause": jsonata("$cause"),
+                        "job": jsonata("$job"),
+                    },
+                    next_state="Ended",
+                ),
+                "Ended": choose("$outcome = 'failed'", "Failed", "Done"),
+                "Done": succeed(),
+                "NotNeeded": succeed(),
+                "Waiting": succeed(),
+                "Failed": fail(),
+            },
+            functions=[acquire, freeze, launch, evaluate, gate, register, reject, conclude],
+            timeout=Duration.days(2),
+        )
+
+        self.workflow.starts_on(
+            "OnRequest",
+            events.EventPattern(
+                source=["interlock"], detail_type=["DatasetAdmitted", "RetrainRequested", "TrainingRequested"]
+            ),
+            foundation.bus,
+        )
+        events.Rule(
+            self,
+            "OnJobEnd",
+            event_pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Training Job State Change"],
+                detail={
+                    "TrainingJobName": [{"prefix": f"{settings.environment}-"}],
+                    "TrainingJobStatus": ["Completed", "Failed", "Stopped"],
+                },
+            ),
+            targets=[targets.LambdaFunction(resume.function, dead_letter_queue=foundation.dead_letters)],
+        )
+        scheduler.Schedule(
+            self,
+            "Reconcile",
+            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(5)),
+            target=scheduled.LambdaInvoke(reconcile.function),
+        )
+        for model in models:
+            if model.spec.training.schedule:
+                scheduler.Schedule(
+                    self,
+                    f"Schedule-{model.id}",
+                    schedule=scheduler.ScheduleExpression.expression(model.spec.training.schedule),
+                    target=scheduled.StepFunctionsStartExecution(
+                        self.workflow.machine,
+                        input=scheduler.ScheduleTargetInput.from_object(
+                            {
+                                "detail-type": "TrainingRequested",
+                                "detail": {"model": model.id, "reason": "schedule", "requested_by": "scheduler"},
+                            }
+                        ),
+                    ),
+                )
+
+    def _job_role(self, foundation: Foundation, *code: assets.Asset) -> iam.Role:
+        """What the training container may: read its channels, write its output and its log."""
+        role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+        channels = foundation.data.arn_for_objects("training/*/channels/*")
+        output = foundation.artefacts_bucket.arn_for_objects("jobs/*")
+        logs = (
+            f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs:log-stream:"
+            f"{foundation.settings.environment}-*"
+        )
+        for sid, actions, resources in (
+            ("ReadChannels", ["s3:GetObject"], [channels]),
+            ("ReadCode", ["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key) for asset in code]),
+            ("ListChannels", ["s3:ListBucket"], [foundation.data.bucket_arn, code[0].bucket.bucket_arn]),
+            ("WriteOutput", ["s3:PutObject", "s3:AbortMultipartUpload"], [output]),
+            ("WriteLog", ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [logs]),
+            ("CreateLogGroup", ["logs:CreateLogGroup"], [logs.split(":log-stream:", maxsplit=1)[0]]),
+        ):
+            role.add_to_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
+        for resource in (channels, output, logs):
+            acknowledge(
+                role,
+                wildcard(role, resource),
+                "Objects and log streams of the environment's own jobs, named at run time.",
+            )
+        return role
