@@ -1,0 +1,83 @@
+"""Reads a model's folder. Used where people deploy; functions get the result as JSON and need no YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from interlock.errors import InvalidContract, InvalidSpec
+from interlock.models import DeployedModel
+from interlock.odcs import read_contract
+from interlock.spec import MODEL_ID, ModelSpec
+
+
+def model_folders(root: Path) -> list[Path]:
+    """The folders of models, by name.
+
+    Raises:
+        InvalidSpec: a folder's name cannot be a model's id.
+    """
+    folders = sorted(path for path in root.iterdir() if (path / "model.yaml").exists())
+    for folder in folders:
+        if not MODEL_ID.fullmatch(folder.name):
+            raise InvalidSpec(
+                f"{folder}: a model's folder is named [a-z][a-z0-9-]{{0,30}} (SageMaker takes no underscore)"
+            )
+    return folders
+
+
+def read_model(folder: Path) -> DeployedModel:
+    """The model of a folder: contract.yaml and model.yaml, checked against each other.
+
+    Raises:
+        InvalidContract, InvalidSpec: names the file and every wrong place in it.
+    """
+    contract_file, spec_file = folder / "contract.yaml", folder / "model.yaml"
+    document = _yaml(contract_file, InvalidContract)
+    _standard(contract_file, document)
+    contract = read_contract(document)
+    try:
+        spec = ModelSpec.model_validate(_yaml(spec_file, InvalidSpec))
+    except ValidationError as error:
+        raise InvalidSpec(f"{spec_file}:\n  {_places(error)}") from None
+    if spec.id != folder.name:
+        raise InvalidSpec(f"{spec_file}: id is '{spec.id}', the folder is '{folder.name}'")
+    if spec.training.script and not (folder / spec.training.script).is_file():
+        raise InvalidSpec(f"{spec_file}: training.script '{spec.training.script}' is not in the folder")
+    try:
+        return DeployedModel(spec=spec, contract=contract)
+    except ValidationError as error:
+        raise InvalidSpec(f"{spec_file}:\n  {_places(error)}") from None
+
+
+def _yaml(path: Path, wrong: type[InvalidSpec | InvalidContract]) -> dict[str, Any]:
+    # Only here, so that nothing a function imports needs a YAML parser.
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise wrong(f"{path} is missing") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise wrong(f"{path}: {error}") from None
+    if not isinstance(document, dict):
+        raise wrong(f"{path}: is not a mapping")
+    return document
+
+
+def _standard(path: Path, document: dict[str, Any]) -> None:
+    """Let the standard's own model judge the form first."""
+    from open_data_contract_standard.model import OpenDataContractStandard
+
+    try:
+        OpenDataContractStandard.model_validate(document)
+    except ValidationError as error:
+        raise InvalidContract(f"{path} is not ODCS:\n  {_places(error)}") from None
+
+
+def _places(error: ValidationError) -> str:
+    return "\n  ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'model'}: {item['msg']}" for item in error.errors()
+    )
