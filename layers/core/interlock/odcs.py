@@ -102,7 +102,7 @@ def read_contract(document: dict[str, Any]) -> Contract:
 
 def _column(path: str, item: dict[str, Any], problems: list[str]) -> Column | None:
     try:
-        kind = ColumnType(item.get("logicalType"))
+        kind = ColumnType(str(item.get("logicalType")))
     except ValueError:
         problems.append(f"{path}.logicalType: is {item.get('logicalType')!r}, read are {', '.join(ColumnType)}")
         return None
@@ -122,21 +122,13 @@ def _column(path: str, item: dict[str, Any], problems: list[str]) -> Column | No
     severities = set()
     for rule_path, rule in _rules(path, item):
         severities.add(str(rule.get("severity", "error")))
-        metric = rule.get("metric") or rule.get("rule")
-        arguments = rule.get("arguments") or {}
-        if metric == "invalidValues" and set(arguments) == {"validValues"} and rule.get("mustBe") == 0:
-            found["allowed"] = tuple(_text(value) for value in arguments["validValues"])
-        elif metric == "invalidValues" and set(arguments) == {"pattern"} and rule.get("mustBe") == 0:
-            found["pattern"] = arguments["pattern"]
-        elif metric in {"nullValues", "missingValues"} and not arguments and rule.get("mustBe") == 0:
-            found["required"] = True
-        elif metric == "duplicateValues" and not arguments and rule.get("mustBe") == 0:
-            found["unique"] = True
-        else:
+        if (meant := _rule(rule)) is None:
             problems.append(
                 f"{rule_path}: is not enforced; enforced on a column, with mustBe: 0: invalidValues (validValues or "
                 "pattern), nullValues, duplicateValues"
             )
+        else:
+            found |= meant
     if unknown := severities - {"error", "warning"}:
         problems.append(f"{path}.quality: severity {', '.join(sorted(unknown))} is unknown; error or warning")
         severities.clear()
@@ -158,6 +150,24 @@ def _column(path: str, item: dict[str, Any], problems: list[str]) -> Column | No
     except ValueError as error:
         problems.append(f"{path}: {error}")
         return None
+
+
+def _rule(rule: dict[str, Any]) -> dict[str, Any] | None:
+    """What a quality rule of a column sets; None when it is not enforced."""
+    arguments = rule.get("arguments") or {}
+    if rule.get("mustBe") != 0:
+        return None
+    match rule.get("metric") or rule.get("rule"), sorted(arguments):
+        case "invalidValues", ["validValues"]:
+            return {"allowed": tuple(_text(value) for value in arguments["validValues"])}
+        case "invalidValues", ["pattern"]:
+            return {"pattern": arguments["pattern"]}
+        case "nullValues" | "missingValues", []:
+            return {"required": True}
+        case "duplicateValues", []:
+            return {"unique": True}
+        case _:
+            return None
 
 
 def _whole(schema: dict[str, Any], problems: list[str]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Ingest: an upload in, an admitted dataset or a quarantine out."""

@@ -1,0 +1,90 @@
+"""The catalogue of everything ingest can find wrong: id, when, why it matters, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of violation. `id` is stable: people filter by it."""
+
+    id: str
+    condition: str
+    why: str
+    remedy: str
+
+
+# About the file as a whole: any of these rejects it.
+UNREADABLE = Rule(
+    "unreadable",
+    "the file cannot be read as what it is",
+    "nothing in it can be judged",
+    "export it again as UTF-8 CSV, gzip CSV, Parquet or JSON Lines",
+)
+EMPTY = Rule("empty", "the file has no rows", "there is nothing to learn from", "check the export that wrote it")
+MISSING_COLUMN = Rule(
+    "missing_column",
+    "a column of the contract is not in the file",
+    "every row would lack it",
+    "add the column or change the contract",
+)
+UNKNOWN_COLUMN = Rule(
+    "unknown_column",
+    "a column of the file is not in the contract",
+    "nobody has said what it holds",
+    "remove the column or add it to the contract",
+)
+DUPLICATED_COLUMN = Rule(
+    "duplicated_column",
+    "two columns of the file have the same name",
+    "it is not clear which one is meant",
+    "name each column once",
+)
+ROW_COUNT = Rule(
+    "row_count",
+    "the file has fewer or more rows than the contract allows",
+    "a truncated or doubled export looks like this",
+    "check the export, or change rowCount in the contract",
+)
+BAD_ROW_SHARE = Rule(
+    "bad_row_share",
+    "more rows are bad than the contract's maxBadRowShare",
+    "so many errors point at the export, not at single rows",
+    "mend the rows in quarantine and upload the file again",
+)
+
+# About one row's form.
+FIELD_COUNT = Rule(
+    "field_count",
+    "the row has more or fewer fields than the header",
+    "its values cannot be assigned to columns",
+    "quote fields that hold the delimiter; close every quote",
+)
+ENCODING = Rule("encoding", "the row is not UTF-8", "its text cannot be read", "export the file as UTF-8")
+JSON = Rule("json", "the line is not a JSON object", "it has no columns", "write one object a line")
+
+# About one value.
+TYPE = Rule("type", "the value is not of the column's type", "the model would read nonsense", "correct the value")
+REQUIRED = Rule("required", "a required value is missing", "the model was promised it", "fill the value in")
+MINIMUM = Rule("minimum", "the value is below the column's bound", "it cannot be true", "correct the value")
+MAXIMUM = Rule("maximum", "the value is above the column's bound", "it cannot be true", "correct the value")
+LENGTH = Rule("length", "the text is shorter or longer than allowed", "it is cut off or not this field", "correct it")
+PATTERN = Rule("pattern", "the text does not have the column's form", "it is another kind of text", "correct it")
+ALLOWED = Rule(
+    "allowed",
+    "the value is not one of the column's list",
+    "a typo or a new category",
+    "correct the value, or add it to the contract",
+)
+UNIQUE = Rule("unique", "the value came before in this column", "a row may be doubled", "remove the double")
+PRIMARY_KEY = Rule("primary_key", "the key came before in this file", "a row may be doubled", "remove the double")
+
+CATALOGUE = {
+    rule.id: rule
+    for rule in (
+        *(UNREADABLE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN, ROW_COUNT, BAD_ROW_SHARE),
+        *(FIELD_COUNT, ENCODING, JSON),
+        *(TYPE, REQUIRED, MINIMUM, MAXIMUM, LENGTH, PATTERN, ALLOWED, UNIQUE, PRIMARY_KEY),
+    )
+}

@@ -1,0 +1,97 @@
+"""Judges an upload against its contract and writes down everything that was found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from ingest.engine import Judged, judge
+from ingest.judgement import Judgement
+from ingest.report import html
+from interlock import keys
+from interlock.aws.objects import Objects
+from interlock.models import DeployedModel, deployed
+from interlock.observability import logger, metrics, observed
+from interlock.records import ObjectRef
+from interlock.settings import DataBucket
+
+_PLACES = {
+    "train": (keys.dataset, "train.parquet", "application/vnd.apache.parquet"),
+    "holdout": (keys.dataset, "holdout.parquet", "application/vnd.apache.parquet"),
+    "bad_rows": (keys.quarantine, "bad-rows.csv", "text/csv"),
+    "violations": (keys.quarantine, "violations.csv", "text/csv"),
+}
+
+
+@observed
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """{claim, model, bucket, key, version} → {verdict, result}; a file nobody can read is a verdict too."""
+    logger.append_keys(model=event["model"], claim=event["claim"])
+    data = Objects(DataBucket.load().data_bucket)
+    model = deployed(event["model"])
+    # The engine leaves room for the interpreter and for the text of the file.
+    memory = max(256, int(context.memory_limit_in_mb) // 2)
+    judgement, result = validate(data, model, event["claim"], event["key"], event["version"], memory)
+    metrics.add_dimension(name="model", value=model.id)
+    metrics.add_metric(name="RowsJudged", unit=MetricUnit.Count, value=judgement.rows)
+    metrics.add_metric(name="BadRows", unit=MetricUnit.Count, value=judgement.bad_rows)
+    return {"verdict": judgement.verdict, "result": result.model_dump(mode="json")}
+
+
+def validate(
+    data: Objects, model: DeployedModel, claim: str, key: str, version: str, memory_mb: int
+) -> tuple[Judgement, ObjectRef]:
+    """Judge one version of an object and write report, good rows, bad rows and profile under the claim.
+
+    Keys depend on the claim alone: a repeat after a crash overwrites what the first try left.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="ingest-"))
+    try:
+        source = data.download_version(key, version, scratch / "upload")
+        (scratch / "work").mkdir()
+        judged = judge(scratch / "upload", model, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
+        files = {
+            name: data.put_file(_PLACES[name][0](model.id, claim, _PLACES[name][1]), path, _PLACES[name][2])
+            for name, path in judged.files.items()
+        }
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if judged.profile is not None:
+        body = judged.profile.to_json().encode()
+        files["profile"] = data.put(keys.report(model.id, "ingest", claim, "profile.json"), body, "application/json")
+    judgement = _judgement(model, claim, source, judged, files)
+    page = html(judgement, model.contract, judged.profile).encode()
+    files["report"] = data.put(keys.report(model.id, "ingest", claim, "report.html"), page, "text/html")
+    judgement = judgement.model_copy(update={"files": files})
+    body = json.dumps(judgement.model_dump(mode="json"), indent=1).encode()
+    return judgement, data.put(keys.report(model.id, "ingest", claim, "report.json"), body, "application/json")
+
+
+def _judgement(
+    model: DeployedModel, claim: str, source: ObjectRef, judged: Judged, files: dict[str, ObjectRef]
+) -> Judgement:
+    return Judgement(
+        model=model.id,
+        claim=claim,
+        source=source,
+        kind=judged.kind,
+        verdict="admit" if judged.admitted else "reject",
+        problems=tuple(judged.problems),
+        findings=tuple(judged.findings),
+        rows=judged.rows,
+        bad_rows=judged.bad_rows,
+        train_rows=judged.train_rows,
+        holdout_rows=judged.holdout_rows,
+        contract_version=model.contract.version,
+        contract_sha256=model.contract.digest(),
+        judged_at=datetime.now(UTC),
+        files=cast("Any", files),
+    )

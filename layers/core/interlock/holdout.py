@@ -1,0 +1,44 @@
+"""Which rows are held out: the same ones for ever, wherever they come again.
+
+A row's identity is its primary key, or without one its content except for the target, so that a corrected label does
+not move the row. The row is held out when the first 32 bits of SHA-256(key, identity) fall below the fraction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from interlock.contract import Contract
+from interlock.models import DeployedModel
+from interlock.sql import quoted, text
+
+
+def identity(model: DeployedModel) -> tuple[str, ...]:
+    """The columns that say which row it is."""
+    contract: Contract = model.contract
+    return contract.primary_key or tuple(name for name in contract.names if name != model.spec.target.column)
+
+
+def is_held_out(values: Iterable[str | None], key: str, fraction: float) -> bool:
+    """Decide for one row.
+
+    Args:
+        values: the identity's values as text; None for a missing one.
+        key: the model's holdout key.
+        fraction: of all rows, between 0 and 1.
+    """
+    written = "".join("-" if value is None else f"{len(value.encode())}:{value}" for value in values)
+    digest = hashlib.sha256(f"{key}\x1f{written}".encode()).hexdigest()
+    return int(digest[:8], 16) < int(fraction * 2**32)
+
+
+def held_out(model: DeployedModel) -> str:
+    """The same decision as an SQL condition over typed columns; the engine writes them as text."""
+    spec = model.spec.holdout
+    written = " || ".join(
+        f"coalesce(strlen(CAST({quoted(name)} AS VARCHAR)) || ':' || CAST({quoted(name)} AS VARCHAR), '-')"
+        for name in identity(model)
+    )
+    digest = f"sha256({text(spec.key)} || chr(31) || {written})"
+    return f"CAST('0x' || substr({digest}, 1, 8) AS UBIGINT) < {int(spec.fraction * 2**32)}"

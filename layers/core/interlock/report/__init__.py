@@ -1,0 +1,45 @@
+"""Reports for people: one self-contained HTML page each, light and dark, safe whatever the data holds."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def page(template: str, **context: Any) -> str:
+    """Render `templates/<template>.html.j2`; everything that comes from data is escaped.
+
+    Raises:
+        jinja2.UndefinedError: the context lacks something the template shows.
+    """
+    return _environment().get_template(f"{template}.html.j2").render(**context)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("interlock.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["percent"] = percent
+    return environment
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number as people read it: thousands separated, small ones with significant digits, nothing as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage."""
+    return "–" if share is None else f"{100 * share:.1f}%"

@@ -1,0 +1,1 @@
+"""Statistics in pure numpy: judged in the tests by scipy, scikit-learn and fairlearn."""

@@ -1,0 +1,143 @@
+"""A profile of a dataset that can be merged with others of the same contract, without the data.
+
+Numbers are kept as a DDSketch (Masson, Rim and Lee 2019, "DDSketch: a fast and fully-mergeable quantile sketch with
+relative-error guarantees"): counts by the bucket ceil(log_gamma |x|), so that every quantile is right to 1% of its
+value and merging is adding. Texts are counted up to a number of categories.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TypeVar
+
+from interlock.schema import Model
+
+K = TypeVar("K", int, str)
+ACCURACY = 0.01
+GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
+MAX_CATEGORIES = 1000
+# Smaller magnitudes count as zero: 1e-9 of anything a person writes into a file.
+TINY = 1e-9
+
+
+class NumberProfile(Model):
+    """Numbers, or dates as days and times as seconds since 1970 (UTC).
+
+    `m2` is the sum of squared deviations from the mean; `positive` and `negative` map a bucket to its count.
+    """
+
+    count: int = 0
+    missing: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float = 0.0
+    m2: float = 0.0
+    zero: int = 0
+    positive: dict[int, int] = {}
+    negative: dict[int, int] = {}
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of the values; None below two."""
+        return math.sqrt(self.m2 / (self.count - 1)) if self.count > 1 else None
+
+    def quantile(self, share: float) -> float | None:
+        """The value below which this share of the values lies, right to 1% of itself; None without values."""
+        if not self.count:
+            return None
+        rank, seen = share * (self.count - 1), 0
+        for value, count in self._buckets():
+            seen += count
+            if seen > rank:
+                return min(max(value, self.minimum or value), self.maximum or value)
+        return self.maximum
+
+    def histogram(self, bins: int = 20) -> list[tuple[float, float, int]]:
+        """(low, high, count) of equally wide bins from the smallest to the largest value, for pictures."""
+        if self.minimum is None or self.maximum is None:
+            return []
+        low, width = self.minimum, (self.maximum - self.minimum) / bins or 1.0
+        counts = [0] * bins
+        for value, count in self._buckets():
+            counts[min(max(int((value - low) / width), 0), bins - 1)] += count
+        return [(low + i * width, low + (i + 1) * width, count) for i, count in enumerate(counts)]
+
+    def merged(self, other: NumberProfile) -> NumberProfile:
+        """The profile of both together (Chan, Golub and LeVeque 1979 for the variance)."""
+        count = self.count + other.count
+        if not self.count or not other.count:
+            filled = self if self.count else other
+            return filled.model_copy(update={"missing": self.missing + other.missing})
+        delta = other.mean - self.mean
+        return NumberProfile(
+            count=count,
+            missing=self.missing + other.missing,
+            minimum=min(value for value in (self.minimum, other.minimum) if value is not None),
+            maximum=max(value for value in (self.maximum, other.maximum) if value is not None),
+            mean=self.mean + delta * other.count / count,
+            m2=self.m2 + other.m2 + delta**2 * self.count * other.count / count,
+            zero=self.zero + other.zero,
+            positive=_added(self.positive, other.positive),
+            negative=_added(self.negative, other.negative),
+        )
+
+    def _buckets(self) -> list[tuple[float, int]]:
+        """Each bucket's middle value and count, from the smallest value up."""
+        middle = 2 / (1 + GAMMA)
+        below = [(-middle * GAMMA**index, self.negative[index]) for index in sorted(self.negative, reverse=True)]
+        above = [(middle * GAMMA**index, self.positive[index]) for index in sorted(self.positive)]
+        return [*below, *([(0.0, self.zero)] if self.zero else []), *above]
+
+
+class TextProfile(Model):
+    """Texts and booleans: how often each of up to 1,000 categories came; all others are counted in `other`."""
+
+    count: int = 0
+    missing: int = 0
+    categories: dict[str, int] = {}
+    other: int = 0
+    shortest: int | None = None
+    longest: int | None = None
+
+    def merged(self, next_one: TextProfile) -> TextProfile:
+        """The profile of both together; exact as long as both have all their categories."""
+        both = _added(self.categories, next_one.categories)
+        kept = dict(sorted(both.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES])
+        lengths = [length for length in (self.shortest, next_one.shortest) if length is not None]
+        longest = [length for length in (self.longest, next_one.longest) if length is not None]
+        return TextProfile(
+            count=self.count + next_one.count,
+            missing=self.missing + next_one.missing,
+            categories=kept,
+            other=self.other + next_one.other + sum(both.values()) - sum(kept.values()),
+            shortest=min(lengths, default=None),
+            longest=max(longest, default=None),
+        )
+
+
+class Profile(Model):
+    """Every column of a dataset. Restricted columns count their texts without naming them."""
+
+    schema_version: int = 1
+    rows: int
+    numbers: dict[str, NumberProfile] = {}
+    texts: dict[str, TextProfile] = {}
+
+    def merged(self, other: Profile) -> Profile:
+        """The profile of both datasets together."""
+        return Profile(
+            rows=self.rows + other.rows,
+            numbers={
+                name: self.numbers.get(name, NumberProfile()).merged(other.numbers.get(name, NumberProfile()))
+                for name in sorted({*self.numbers, *other.numbers})
+            },
+            texts={
+                name: self.texts.get(name, TextProfile()).merged(other.texts.get(name, TextProfile()))
+                for name in sorted({*self.texts, *other.texts})
+            },
+        )
+
+
+def _added(one: Mapping[K, int], two: Mapping[K, int]) -> dict[K, int]:
+    return {key: one.get(key, 0) + two.get(key, 0) for key in {**one, **two}}
