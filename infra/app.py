@@ -6,12 +6,12 @@ import sys
 
 from aws_cdk import App, CliCredentialsStackSynthesizer, Validations
 from cdk_nag import AwsSolutionsChecks
-from interlock.folder import model_folders, read_model
 
 from infra.build import ROOT, build
 from infra.settings import DeploySettings
 from infra.stack import InterlockStack
 from interlock.errors import InterlockError
+from interlock.folder import model_folders, read_model
 
 
 def synthesize(app: App) -> InterlockStack:

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from interlock.folder import model_folders, read_model
-
 from interlock.errors import DependencyUnavailable, InvalidSettings
+from interlock.folder import model_folders, read_model
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -64,7 +63,7 @@ class Platform:
 
 Target = Literal["local", "aws"]
 LAMBDA = {
-    "aws": Platform(python="3.13", wheels="x86_64-manylinux_2_28"),
+    "aws": Platform(python="3.14", wheels="x86_64-manylinux_2_28"),
     "local": Platform(python=f"{sys.version_info.major}.{sys.version_info.minor}", wheels=""),
 }
 # SageMaker's prebuilt scikit-learn image 1.4-2: Ubuntu 24.04, Python 3.12.

@@ -17,7 +17,7 @@ from infra.build import Artefacts
 from infra.checks import acknowledge
 from infra.settings import DeploySettings
 
-RUNTIME = lambda_.Runtime.PYTHON_3_13
+RUNTIME = lambda_.Runtime.PYTHON_3_14
 
 
 class Foundation(Construct):
@@ -42,6 +42,7 @@ class Foundation(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             retention_period=Duration.days(14),
         )
+        acknowledge(self.dead_letters, "SQS3", "It is the dead-letter queue.")
         self.alerts = self._topic()
         self.layers = {
             name: lambda_.LayerVersion(
@@ -86,7 +87,7 @@ class Foundation(Construct):
         )
         acknowledge(
             bucket,
-            "AwsSolutions-S1",
+            "S1",
             "Every object is versioned and every decision is in the ledger; server access logs would need a third "
             "bucket that grows with each capture. CloudTrail data events are the deployer's choice.",
         )
@@ -123,7 +124,7 @@ class Foundation(Construct):
         )
         acknowledge(
             topic,
-            "AwsSolutions-SNS2",
+            "SNS2",
             "EventBridge and CloudWatch cannot publish to a topic under the AWS-managed key, and a customer-managed "
             "key costs a dollar a month; messages hold verdicts and S3 addresses, never data.",
         )

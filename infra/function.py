@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.build import ROOT, check_size
-from infra.checks import acknowledge, wildcard
+from infra.checks import acknowledge_wildcard
 from infra.foundation import RUNTIME, Foundation
 from infra.logs import log_group
 
@@ -77,14 +77,14 @@ class StageFunction(Construct):
             },
         )
         self.may("write its own log", ["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
-        acknowledge(
+        acknowledge_wildcard(
             self.role,
-            "AwsSolutions-IAM5[Resource::*]",
+            "*",
             "X-Ray's PutTraceSegments and PutTelemetryRecords cannot be limited to a resource.",
         )
-        acknowledge(
+        acknowledge_wildcard(
             self.role,
-            wildcard(self.role, self.log_group.log_group_arn),
+            self.log_group.log_group_arn,
             "The streams of its own log group.",
         )
         Tags.of(self).add("interlock:stage", stage)
@@ -155,7 +155,7 @@ class StageFunction(Construct):
 
     def accept(self, resource: str, reason: str) -> StageFunction:
         """Acknowledge a wildcard in a resource of this function's role."""
-        acknowledge(self.role, wildcard(self.role, resource), reason)
+        acknowledge_wildcard(self.role, resource, reason)
         return self
 
     def _bucket(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+import json
+
+from aws_cdk import Duration
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
@@ -15,6 +17,12 @@ from infra.function import StageFunction
 from infra.logs import log_group
 from interlock.models import DeployedModel
 
+_ACCESS_LOG = json.dumps(
+    {
+        name: f"$context.{name}"
+        for name in ("requestId", "requestTime", "identity.userArn", "httpMethod", "path", "status", "responseLatency")
+    }
+)
 _GET, _POST = apigateway.HttpMethod.GET, apigateway.HttpMethod.POST
 
 
@@ -67,7 +75,6 @@ class Serve(Construct):
             create_default_stage=False,
         )
         access_log = log_group(self, f"/aws/apigateway/interlock-{settings.environment}", settings.log_retention_days)
-        access_log.apply_removal_policy(RemovalPolicy.DESTROY)
         self.stage = apigateway.HttpStage(
             self,
             "Stage",
@@ -77,7 +84,11 @@ class Serve(Construct):
             throttle=apigateway.ThrottleSettings(
                 rate_limit=settings.throttle_rate, burst_limit=settings.throttle_burst
             ),
-            access_log_settings=apigateway.LogGroupLogDestination(access_log),
+        )
+        plain = self.stage.node.default_child
+        assert isinstance(plain, apigateway.CfnStage)  # noqa: S101 - narrows the type
+        plain.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=access_log.log_group_arn, format=_ACCESS_LOG
         )
         answering = integrations.HttpLambdaIntegration("Infer", self.infer.function, scope_permission_to_route=False)
         labelling = integrations.HttpLambdaIntegration("Labels", labels.function, scope_permission_to_route=False)

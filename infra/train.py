@@ -11,7 +11,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduled
 from constructs import Construct
 
-from infra.checks import acknowledge, wildcard
+from infra.checks import acknowledge_wildcard
 from infra.foundation import Foundation
 from infra.function import StageFunction
 from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
@@ -319,11 +319,13 @@ class Train(Construct):
             ),
             targets=[targets.LambdaFunction(resume.function, dead_letter_queue=foundation.dead_letters)],
         )
+        clock = iam.Role(self, "ClockRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        acknowledge_wildcard(clock, f"{reconcile.function.function_arn}:*", "CDK grants a function with its versions.")
         scheduler.Schedule(
             self,
-            "Reconcile",
+            "EveryFiveMinutes",
             schedule=scheduler.ScheduleExpression.rate(Duration.minutes(5)),
-            target=scheduled.LambdaInvoke(reconcile.function),
+            target=scheduled.LambdaInvoke(reconcile.function, role=clock),
         )
         for model in models:
             if model.spec.training.schedule:
@@ -361,9 +363,9 @@ class Train(Construct):
         ):
             role.add_to_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
         for resource in (channels, output, logs):
-            acknowledge(
+            acknowledge_wildcard(
                 role,
-                wildcard(role, resource),
+                resource,
                 "Objects and log streams of the environment's own jobs, named at run time.",
             )
         return role

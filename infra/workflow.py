@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.checks import acknowledge
+from infra.checks import acknowledge_wildcard
 from infra.foundation import Foundation
 from infra.function import StageFunction
 from infra.logs import log_group
@@ -79,9 +79,9 @@ class Workflow(Construct):
                 include_execution_data=True,
             ),
         )
-        acknowledge(
+        acknowledge_wildcard(
             role,
-            "AwsSolutions-IAM5[Resource::*]",
+            "*",
             "Log delivery of vended logs and X-Ray's segments cannot be limited to a resource.",
         )
         Tags.of(self).add("interlock:stage", stage)
