@@ -1,0 +1,123 @@
+"""The API's form: which operations there are, what their requests must look like, how errors are answered."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
+
+
+class ServiceError(Exception):
+    """An error as the API answers it."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@cache
+def model() -> ServiceModel:
+    """Botocore's model of the SageMaker API."""
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def operation(target: str | None) -> OperationModel:
+    """The operation that the X-Amz-Target header names.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    name = (target or "").removeprefix("SageMaker.")
+    if name not in model().operation_names:
+        raise ServiceError("UnknownOperationException", f"no operation {target!r}")
+    return model().operation_model(name)
+
+
+def validate(name: OperationModel, request: dict[str, Any]) -> None:
+    """Check a request against the model: required members, unknown ones, enums, patterns, lengths.
+
+    Raises:
+        ServiceError: ValidationException that lists every violation, in AWS's words.
+    """
+    found: list[str] = []
+    if name.input_shape is not None:
+        _check(request, name.input_shape, "", found)
+    if found:
+        plural = "s" if len(found) > 1 else ""
+        raise ServiceError("ValidationException", f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
+
+
+def _check(value: Any, shape: Shape, path: str, found: list[str]) -> None:
+    if isinstance(shape, StructureShape):
+        if not isinstance(value, dict):
+            found.append(_failed(value, path, "be a structure"))
+            return
+        for member in shape.required_members:
+            if value.get(member) is None:
+                found.append(_failed(None, _join(path, member), "not be null"))
+        for member, content in value.items():
+            if member not in shape.members:
+                found.append(f"Unknown parameter '{_join(path, member)}'")
+            elif content is not None:
+                _check(content, shape.members[member], _join(path, member), found)
+    elif isinstance(shape, ListShape):
+        _size(len(value), value, shape, path, found)
+        for index, content in enumerate(value):
+            _check(content, shape.member, f"{path}.{index + 1}.member", found)
+    elif isinstance(shape, MapShape):
+        _size(len(value), value, shape, path, found)
+        for key, content in value.items():
+            _check(key, shape.key, path, found)
+            _check(content, shape.value, f"{path}.{key}", found)
+    elif shape.type_name == "string":
+        _string(value, shape, path, found)
+    elif shape.type_name in {"integer", "long", "float", "double"}:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            found.append(_failed(value, path, "be a number"))
+        else:
+            _range(value, shape, path, found)
+    elif shape.type_name == "boolean" and not isinstance(value, bool):
+        found.append(_failed(value, path, "be a boolean"))
+
+
+def _string(value: Any, shape: Shape, path: str, found: list[str]) -> None:
+    if not isinstance(value, str):
+        found.append(_failed(value, path, "be a string"))
+        return
+    _size(len(value), value, shape, path, found)
+    if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
+        found.append(_failed(value, path, f"satisfy enum value set: [{', '.join(shape.enum)}]"))
+    pattern = shape.metadata.get("pattern")
+    if pattern and not re.fullmatch(pattern, value):
+        found.append(_failed(value, path, f"satisfy regular expression pattern: {pattern}"))
+
+
+def _size(length: int, value: Any, shape: Shape, path: str, found: list[str]) -> None:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and length < low:
+        found.append(_failed(value, path, f"have length greater than or equal to {low}"))
+    if high is not None and length > high:
+        found.append(_failed(value, path, f"have length less than or equal to {high}"))
+
+
+def _range(value: float, shape: Shape, path: str, found: list[str]) -> None:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and value < low:
+        found.append(_failed(value, path, f"have value greater than or equal to {low}"))
+    if high is not None and value > high:
+        found.append(_failed(value, path, f"have value less than or equal to {high}"))
+
+
+def _failed(value: Any, path: str, wanted: str) -> str:
+    shown = "null" if value is None else str(value)[:200]
+    return f"Value '{shown}' at '{path}' failed to satisfy constraint: Member must {wanted}"
+
+
+def _join(path: str, member: str) -> str:
+    lowered = member[0].lower() + member[1:]
+    return f"{path}.{lowered}" if path else lowered

