@@ -1,16 +1,19 @@
 """Runs the emulator, by the Python of the emulator's own environment (nothing of ours can be imported there).
 
-Adds two things to it. Functions run on another Python, whose environment holds boto3 and nothing else, as Lambda's
-does. And two endpoints serve a service beside the emulator: `POST /_interlock/authorize` says whether a request it was
-sent is signed rightly and allowed by IAM; `POST /_interlock/assume` gives it a session of a role that trusts it.
+Mends what it does otherwise than AWS (the functions below, and docs/parity.md), and adds two things. Functions run on
+another Python, whose environment holds boto3 and nothing else, as Lambda's does. And two endpoints serve a service
+beside the emulator: `POST /_interlock/authorize` says whether a request it was sent is signed rightly and allowed by
+IAM; `POST /_interlock/assume` gives it a session of a role that trusts it.
 """
 
 from __future__ import annotations
 
 import base64
+import contextvars
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -18,6 +21,8 @@ from typing import Any
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+# The last exception of a traceback: the first line after it that is not indented.
+_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -25,6 +30,9 @@ def with_authorization(app: App) -> App:
     """The emulator's application with the additional endpoints."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            # The loopback address stands for TLS, which the buckets' policies demand.
+            scope["headers"] = [*scope["headers"], (b"x-forwarded-proto", b"https")]
         endpoint = _ENDPOINTS.get(scope.get("path", "")) if scope["type"] == "http" else None
         if endpoint is None:
             await app(scope, receive, send)
@@ -107,6 +115,48 @@ def assume(request: dict[str, Any]) -> dict[str, Any]:
     return {"allowed": True, "key": key, "secret": secret, "token": token}
 
 
+def name_versions_in_events() -> None:
+    """Put the object's version into S3's events to EventBridge, as AWS does; the emulator leaves it out."""
+    from ministack.services import eventbridge, s3
+
+    version: contextvars.ContextVar[str | None] = contextvars.ContextVar("version", default=None)
+    fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
+
+    def firing(*args: Any, version_id: str | None = None, **others: Any) -> None:
+        version.set(version_id)
+        fire(*args, version_id=version_id, **others)
+
+    def dispatching(event: dict[str, Any], *args: Any, **others: Any) -> Any:
+        if event.get("Source") == "aws.s3" and version.get():
+            detail = json.loads(event["Detail"])
+            detail["object"]["version-id"] = version.get()
+            event = {**event, "Detail": json.dumps(detail)}
+        return dispatch(event, *args, **others)
+
+    s3._fire_s3_event, eventbridge._dispatch_event = firing, dispatching
+
+
+def name_errors_by_class() -> None:
+    """Answer a failed function with its exception's class and message, by which workflows retry and catch.
+
+    The emulator's warm workers say `Runtime.HandlerError` for every exception; the class stands in their traceback.
+    """
+    from ministack.services import lambda_svc
+
+    execute = lambda_svc._execute_function_warm
+
+    def executing(*args: Any) -> Any:
+        result = execute(*args)
+        body = result.get("body")
+        if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
+            trace = str(result.get("log", "")).rpartition("Traceback (most recent call last):")[2]
+            if raised := _RAISED.search(trace):
+                body["errorType"] = raised.group(1).rpartition(".")[2]
+        return result
+
+    lambda_svc._execute_function_warm = executing
+
+
 _ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume}
 
 
@@ -115,6 +165,8 @@ def main() -> None:
     from ministack import app as emulator
 
     emulator.app = with_authorization(emulator.app)
+    name_versions_in_events()
+    name_errors_by_class()
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]
     sys.argv = ["ministack"]
     emulator.main()

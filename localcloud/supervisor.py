@@ -59,7 +59,7 @@ class LocalCloud:
     def load(cls, home: Path = HOME) -> LocalCloud | None:
         """The local cloud of that folder, if it is running."""
         record = _record(home)
-        if record is None or not all(Process(**child).alive() for child in record["processes"].values()):
+        if record is None or [name for name, runs in status(home).items() if runs] != ["emulator", "sagemaker"]:
             return None
         return cls(home, record["endpoint"], record["sagemaker"])
 

@@ -10,7 +10,20 @@ from localcloud.sagemaker.events import Events
 from localcloud.sagemaker.protocol import ServiceError
 from localcloud.sagemaker.store import Record, Store, now
 
-_KEPT = ["ModelPackageGroupName", "ModelPackageDescription", "SourceUri", "ModelApprovalStatus", "MetadataProperties", "ModelMetrics", "CustomerMetadataProperties", "Domain", "Task", "ModelCard", "ApprovalDescription", "InferenceSpecification"]
+_KEPT = [
+    "ModelPackageGroupName",
+    "ModelPackageDescription",
+    "SourceUri",
+    "ModelApprovalStatus",
+    "MetadataProperties",
+    "ModelMetrics",
+    "CustomerMetadataProperties",
+    "Domain",
+    "Task",
+    "ModelCard",
+    "ApprovalDescription",
+    "InferenceSpecification",
+]
 _CHANGEABLE = ("ModelApprovalStatus", "ApprovalDescription")
 
 
@@ -113,7 +126,16 @@ class Registry:
         found.sort(key=lambda package: package["ModelPackageVersion"], reverse=request.get("SortOrder") != "Ascending")
         start = int(request.get("NextToken", 0))
         size = request.get("MaxResults", 10)
-        members = ["ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus"]
+        members = [
+            "ModelPackageName",
+            "ModelPackageGroupName",
+            "ModelPackageVersion",
+            "ModelPackageArn",
+            "ModelPackageDescription",
+            "CreationTime",
+            "ModelPackageStatus",
+            "ModelApprovalStatus",
+        ]
         page = [{member: item[member] for member in members if member in item} for item in found[start : start + size]]
         more = {"NextToken": str(start + size)} if start + size < len(found) else {}
         return {"ModelPackageSummaryList": page, **more}

@@ -29,7 +29,19 @@ _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _ENDED = {"Completed", "Failed", "Stopped"}
 # SageMaker waits two minutes between SIGTERM and SIGKILL; nobody at a laptop wants to.
 _GRACE_SECONDS = float(os.environ.get("INTERLOCK_STOP_GRACE", "5"))
-_KEPT = ["TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "EnableNetworkIsolation", "Environment", "EnableManagedSpotTraining"]
+_KEPT = [
+    "TrainingJobName",
+    "HyperParameters",
+    "AlgorithmSpecification",
+    "RoleArn",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "ResourceConfig",
+    "StoppingCondition",
+    "EnableNetworkIsolation",
+    "Environment",
+    "EnableManagedSpotTraining",
+]
 
 
 class Training:

@@ -30,21 +30,16 @@ class Objects:
         return ObjectRef(bucket=self.bucket, key=key, version=answer["VersionId"], sha256=digest, size=len(body))
 
     def put_file(self, key: str, path: Path, content_type: str = "application/octet-stream") -> ObjectRef:
-        """Write a file, in parts when it is large."""
+        """Write a file of at most 5 GB, streamed; one request answers the version, without a right to read."""
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-        with translated(f"writing s3://{self.bucket}/{key}"):
-            self._s3.upload_file(str(path), self.bucket, key, ExtraArgs={"ContentType": content_type})
-            head = self._s3.head_object(Bucket=self.bucket, Key=key)
-        return ObjectRef(
-            bucket=self.bucket,
-            key=key,
-            version=head["VersionId"],
-            sha256=digest.hexdigest(),
-            size=path.stat().st_size,
-        )
+            size = file.tell()
+            file.seek(0)
+            with translated(f"writing s3://{self.bucket}/{key}"):
+                answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=file, ContentType=content_type)
+        return ObjectRef(bucket=self.bucket, key=key, version=answer["VersionId"], sha256=digest.hexdigest(), size=size)
 
     def get(self, ref: ObjectRef) -> bytes:
         """Read exactly these bytes.
