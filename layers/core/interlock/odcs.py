@@ -75,12 +75,10 @@ def read_contract(document: dict[str, Any]) -> Contract:
         schemas = [{}]
     schema = schemas[0]
     problems += _unknown("schema[0]", schema, _ON_SCHEMA)
-    columns, keys = [], []
+    columns = []
     for index, item in enumerate(schema.get("properties") or []):
         path = f"schema[0].properties[{index}]({item.get('name', '?')})"
         problems += _unknown(path, item, _ON_PROPERTY)
-        if item.get("primaryKey"):
-            keys.append((item.get("primaryKeyPosition") or index + 1, item.get("name")))
         if (column := _column(path, item, problems)) is not None:
             columns.append(column)
     if not columns:
@@ -93,7 +91,7 @@ def read_contract(document: dict[str, Any]) -> Contract:
             id=str(document.get("id", "")),
             version=str(document.get("version", "")),
             columns=tuple(columns),
-            primary_key=tuple(str(name) for _, name in sorted(keys)),
+            primary_key=_primary_key(schema.get("properties") or []),
             **whole,
         )
     except ValueError as error:
@@ -150,6 +148,16 @@ def _column(path: str, item: dict[str, Any], problems: list[str]) -> Column | No
     except ValueError as error:
         problems.append(f"{path}: {error}")
         return None
+
+
+def _primary_key(properties: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Names of the key's columns in the key's order."""
+    keys = [
+        (item.get("primaryKeyPosition") or index, str(item["name"]))
+        for index, item in enumerate(properties, start=1)
+        if item.get("primaryKey")
+    ]
+    return tuple(name for _, name in sorted(keys))
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any] | None:
