@@ -161,6 +161,7 @@ class Train(Construct):
                     "sagemaker:CreateModelPackage",
                     "sagemaker:DescribeModelPackage",
                     "sagemaker:ListModelPackages",
+                    "sagemaker:UpdateModelPackage",
                     "sagemaker:AddTags",
                 ],
                 packages,

@@ -35,6 +35,7 @@ the command prints `headline` above the message and `remedy` below it.
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 
@@ -248,3 +249,11 @@ class Throttled(Unavailable):
 
 class DependencyUnavailable(Unavailable):
     """A service did not answer, or answered with a fault of its own."""
+
+
+def reason(cause: str | None) -> str:
+    """The message of an error as Step Functions hands it on: Lambda's JSON, or plain text."""
+    try:
+        return str(json.loads(cause or "")["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause or "no cause was given"

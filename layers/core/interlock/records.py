@@ -73,14 +73,20 @@ class Dataset(Model):
 
 
 class TrainingManifest(Model):
-    """What a run was trained on. `id` is the hash of the datasets, the contract and the spec."""
+    """What a run was trained on. `id` is the hash of the datasets, the contract, the spec and the user's script.
+
+    `settings` is the DeployedModel as it was when the run began; `skipped` names admitted datasets whose columns no
+    longer fit the contract.
+    """
 
     schema_version: Literal[1] = 1
     id: str
     model: ModelId
     run: str
     datasets: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
     sources: tuple[ObjectRef, ...]
+    settings: ObjectRef
     train: ObjectRef
     holdout_features: ObjectRef
     holdout: ObjectRef
@@ -101,6 +107,29 @@ class Lease(Model):
     run: str
     reason: str
     expires_at: datetime
+
+
+class PendingTraining(Model):
+    """A training that was asked for while another one ran; the next one answers it."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    reason: str
+    requested_by: str
+    at: datetime
+
+
+class EndedJob(Model):
+    """What a training job cost, whatever came out of it. Stored as `job#<run>`; a run's id begins with its day."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    run: str
+    job: str
+    status: str
+    instance: str
+    billable_seconds: int
+    ended_at: datetime
 
 
 class OpenToken(Model):
