@@ -1,0 +1,1 @@
+"""Serve: HTTPS in, an answer and a capture line out."""

@@ -1,0 +1,88 @@
+"""Keeps captured predictions: lines of the serving function's log in, Parquet by model and day out."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import tempfile
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from interlock import keys
+from interlock.aws.objects import Objects
+from interlock.contract import ColumnType
+from interlock.models import deployed
+from interlock.observability import metrics, observed
+from interlock.settings import DataBucket
+from interlock.sql import quoted
+
+_FIXED = {
+    "time": "TIMESTAMP",
+    "request_id": "VARCHAR",
+    "row": "INTEGER",
+    "version": "INTEGER",
+    "revision": "INTEGER",
+    "label": "VARCHAR",
+    "score": "DOUBLE",
+}
+_TYPES = {ColumnType.STRING: "VARCHAR", ColumnType.BOOLEAN: "BOOLEAN"}
+
+
+@observed
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
+    """A log subscription's event → how many predictions were kept."""
+    document = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
+    kept = keep(document.get("logEvents", []), Objects(DataBucket.load().data_bucket))
+    metrics.add_metric(name="PredictionsKept", unit=MetricUnit.Count, value=kept)
+    return {"kept": kept}
+
+
+def keep(log_events: list[dict[str, Any]], data: Objects) -> int:
+    """Write the captured lines among these log events; the same events again overwrite their own files."""
+    by_place: dict[tuple[str, date], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    for item in log_events:
+        if (line := _line(item["message"])) is not None:
+            by_place[line["model"], date.fromisoformat(line["time"][:10])].append((item["id"], line))
+    for (model, day), lines in by_place.items():
+        name = hashlib.sha256("".join(key for key, _ in lines).encode()).hexdigest()[:32]
+        with tempfile.TemporaryDirectory() as scratch:
+            path = _parquet(model, [line for _, line in lines], Path(scratch))
+            data.put_file(keys.captures(model, day, f"{name}.parquet"), path, "application/vnd.apache.parquet")
+    return sum(len(lines) for lines in by_place.values())
+
+
+def _line(message: str) -> dict[str, Any] | None:
+    """A capture line; anything else that stands in the log is nobody's prediction."""
+    try:
+        found = json.loads(message)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get("interlock") != "capture":
+        return None
+    return found
+
+
+def _parquet(model: str, lines: list[dict[str, Any]], scratch: Path) -> Path:
+    columns = dict(_FIXED)
+    for column in deployed(model).features:
+        # A restricted value was captured as the number of its bin.
+        columns[f"in_{column.name}"] = "INTEGER" if column.restricted else _TYPES.get(column.type, "DOUBLE")
+    source, target = scratch / "lines.jsonl", scratch / "captures.parquet"
+    with source.open("w", encoding="utf-8") as file:
+        for line in lines:
+            inputs = {f"in_{name}": value for name, value in line.pop("inputs").items()}
+            file.write(json.dumps({**line, **inputs}) + "\n")
+    declared = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in columns.items())
+    duckdb.connect().execute(
+        f"COPY (SELECT * FROM read_json('{source}', format='newline_delimited', columns={{{declared}}}))"  # noqa: S608
+        f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+    )
+    return target

@@ -1,0 +1,51 @@
+"""The capture: one JSON line a prediction on stdout, which the log subscription turns into Parquet.
+
+A restricted value never leaves the function: its reference bin does, so that drift still counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from interlock.records import Input, ServedModel
+from interlock.stats.drift.reference import category_bin, number_bin
+from serve.protocol.infer import Answer, Request
+
+# A log event holds 256 KB; a line far below it always fits with what the log adds.
+_LONGEST_VALUE = 1000
+
+
+def lines(
+    request: Request, answer: Answer, served: ServedModel, revision: int, request_id: str, at: str
+) -> Iterator[str]:
+    """The lines of one request, a row each."""
+    columns = [(item, request.values[item.name]) for item in served.inputs]
+    for row in range(request.rows):
+        yield json.dumps(
+            {
+                "interlock": "capture",
+                "schema_version": 1,
+                "model": served.model,
+                "version": served.version,
+                "revision": revision,
+                "request_id": request_id,
+                "row": row,
+                "time": at,
+                "label": answer.labels[row] if answer.labels is not None else None,
+                "score": float(answer.scores[row]),
+                "inputs": {item.name: _captured(item, values[row]) for item, values in columns},
+            },
+            separators=(",", ":"),
+        )
+
+
+def _captured(item: Input, value: Any) -> Any:
+    if not item.restricted:
+        return value[:_LONGEST_VALUE] if isinstance(value, str) else value
+    if value is None:
+        return None
+    if item.categories is not None:
+        return category_bin(item.categories, str(value))
+    return number_bin(item.edges or (), float(value))

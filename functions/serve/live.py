@@ -1,0 +1,110 @@
+"""What serves now, and the models it names: read when needed, kept in the function's memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import onnxruntime as ort
+
+from interlock.aws.objects import Objects
+from interlock.aws.state import State
+from interlock.errors import Unavailable, UnknownModel, UnknownVersion
+from interlock.records import Candidate, LiveRelease, ServedModel
+from serve.protocol.infer import Signature, Tensor
+
+# Nobody is answered under a release that is older than this.
+FRESH_SECONDS = 5.0
+# The one that serves and the one before it.
+_KEPT_SESSIONS = 2
+
+
+class Loaded:
+    """A version in memory."""
+
+    def __init__(self, served: ServedModel, onnx: bytes) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.served = served
+        self.session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        self.output = self.session.get_outputs()[-1].name
+        self.signature = Signature(
+            model=served.model,
+            version=served.version,
+            inputs=tuple(Tensor(item.name, item.datatype, item.required) for item in served.inputs),
+            classes=served.classes,
+            threshold=served.threshold,
+        )
+
+
+class Live:
+    """The live releases of all models, each read again when it is older than five seconds."""
+
+    def __init__(
+        self,
+        state: State,
+        artefacts: Objects,
+        unreadable: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._artefacts = artefacts
+        self._unreadable = unreadable
+        self._clock = clock
+        self._releases: dict[str, tuple[float, LiveRelease]] = {}
+        self._loaded: dict[tuple[str, str], Loaded] = {}
+
+    def release(self, model: str) -> LiveRelease:
+        """The model's live release. If it cannot be read, the last one serves on and that is counted.
+
+        Raises:
+            UnknownModel: nothing serves under this name.
+            Unavailable: it cannot be read and never was.
+        """
+        now = self._clock()
+        known = self._releases.get(model)
+        if known is not None and now - known[0] < FRESH_SECONDS:
+            return known[1]
+        try:
+            found = self._state.get(LiveRelease, f"model#{model}", "live")
+        except Unavailable:
+            self._unreadable()
+            if known is None:
+                raise
+            return known[1]
+        if found is None or found.champion is None:
+            self._releases.pop(model, None)
+            raise UnknownModel(f"no version of '{model}' serves yet", remedy="`interlock status` shows what does.")
+        self._releases[model] = (now, found)
+        return found
+
+    def version(self, release: LiveRelease, version: int | None) -> Loaded:
+        """The asked version, or the champion.
+
+        Raises:
+            UnknownVersion: that version is not the one that serves.
+            ChecksumMismatch: its stored bytes are not what was registered; it is not used.
+        """
+        champion = release.champion
+        if champion is None or version not in {None, champion.version}:
+            serving = champion.version if champion else "none"
+            raise UnknownVersion(f"version {version} of '{release.model}' does not serve; version {serving} does")
+        return self._load(champion)
+
+    def _load(self, candidate: Candidate) -> Loaded:
+        key = (candidate.served.key, candidate.served.sha256)
+        if key not in self._loaded:
+            served = ServedModel.from_json(self._artefacts.get(candidate.served))
+            loaded = Loaded(served, self._artefacts.get(served.onnx))
+            while len(self._loaded) >= _KEPT_SESSIONS:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[key] = loaded
+        return self._loaded[key]
+
+
+def run(loaded: Loaded, feeds: dict[str, Any]) -> Any:
+    """The last output of the session: the scores."""
+    return loaded.session.run([loaded.output], feeds)[0]
