@@ -1,0 +1,1 @@
+"""Train: datasets in, a registered model or a refusal out."""

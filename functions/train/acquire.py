@@ -1,0 +1,131 @@
+"""Decides whether to train, and takes the one lease of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from interlock import keys
+from interlock.aws.registry import Registry
+from interlock.aws.state import State
+from interlock.errors import LeaseHeld
+from interlock.models import DeployedModel, deployed
+from interlock.observability import logger, observed
+from interlock.records import Lease, LiveRelease, PendingTraining
+from interlock.settings import StateTable
+from interlock.spec import TrainOn
+
+# From the launch to the job's first second: instances are sometimes scarce.
+_START = timedelta(minutes=30)
+# All other steps at their time-outs, with their retries.
+_STEPS = timedelta(minutes=90)
+
+
+class Settings(StateTable):
+    """What this function uses."""
+
+    package_group_prefix: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether to go on. `timeout_seconds` is how long the workflow waits for the job."""
+
+    go: bool
+    model: str
+    run: str
+    reason: str
+    timeout_seconds: int
+
+
+@observed
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """{event, detail, execution, started} → {go, model, run, reason, timeout_seconds}.
+
+    Raises:
+        LeaseHeld: another training of the model runs; a note is left for its end.
+        UnknownModel: the model is not deployed.
+    """
+    settings = Settings.load()
+    model = deployed(event["detail"]["model"])
+    started = datetime.fromisoformat(event["started"]).astimezone(UTC)
+    logger.append_keys(model=model.id, run=keys.run_id(started, event["execution"]))
+    answer = acquire(
+        State(settings.state_table),
+        Registry(settings.package_group_prefix),
+        model,
+        event["event"],
+        event["detail"],
+        event["execution"],
+        started,
+        datetime.now(UTC),
+    )
+    return vars(answer)
+
+
+def acquire(
+    state: State,
+    registry: Registry,
+    model: DeployedModel,
+    event: str,
+    detail: dict[str, Any],
+    execution: str,
+    started: datetime,
+    now: datetime,
+) -> Answer:
+    """Decide and take the lease. The execution that holds it already gets it again.
+
+    Raises:
+        LeaseHeld: another training runs.
+    """
+    run = keys.run_id(started, execution)
+    wait = timedelta(minutes=model.spec.training.max_minutes) + _START
+    go, reason = wanted(state, registry, model, event, detail)
+    answer = Answer(go=go, model=model.id, run=run, reason=reason, timeout_seconds=int(wait.total_seconds()))
+    if not go:
+        return answer
+    expires = now + wait + _STEPS
+    lease = Lease(model=model.id, execution=execution, run=run, reason=reason, expires_at=expires)
+
+    def take() -> bool:
+        return state.acquire(pk(model.id), LEASE, lease, owner=execution, expires_at=expires.timestamp())
+
+    if not take():
+        asked = detail.get("requested_by", event)
+        state.put(pk(model.id), PENDING, PendingTraining(model=model.id, reason=reason, requested_by=asked, at=now))
+        # The other one may have ended between the two lines above, before it could see the note.
+        if not take():
+            raise LeaseHeld(f"a training of {model.id} is running; {reason} waits for its end")
+    state.delete(pk(model.id), PENDING)
+    return answer
+
+
+def wanted(
+    state: State, registry: Registry, model: DeployedModel, event: str, detail: dict[str, Any]
+) -> tuple[bool, str]:
+    """Whether model.yaml wants a training for this event, and why in a few words."""
+    if event != "DatasetAdmitted":
+        return True, str(detail["reason"])
+    dataset = f"dataset {detail['dataset']} was admitted"
+    match model.spec.training.on:
+        case TrainOn.EVERY_DATASET:
+            return True, dataset
+        case TrainOn.REQUEST:
+            return False, f"{dataset}; training.on is 'request'"
+        case TrainOn.FIRST_DATASET:
+            live = state.get(LiveRelease, pk(model.id), "live")
+            if (live is not None and live.champion is not None) or registry.has_versions(model.id):
+                return False, f"{dataset}; training.on is 'first_dataset' and there is a version already"
+            return True, f"{dataset}, the first"
+
+
+def pk(model: str) -> str:
+    """Where a model's documents lie in the state table."""
+    return f"model#{model}"
+
+
+LEASE = "lease#train"
+PENDING = "pending#train"
