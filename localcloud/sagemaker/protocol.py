@@ -10,6 +10,9 @@ import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
 
+_CATEGORIES = {r"\p{L}": r"\w", r"\p{Z}": " ", r"\p{N}": r"\d", r"\p{P}": r"!-/:-@\[-`{-~", r"\p{M}": ""}
+
+
 class ServiceError(Exception):
     """An error as the API answers it."""
 
@@ -93,8 +96,15 @@ def _string(value: Any, shape: Shape, path: str, found: list[str]) -> None:
     if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
         found.append(_failed(value, path, f"satisfy enum value set: [{', '.join(shape.enum)}]"))
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not re.fullmatch(_python(pattern), value):
         found.append(_failed(value, path, f"satisfy regular expression pattern: {pattern}"))
+
+
+def _python(pattern: str) -> str:
+    """A pattern as Python's expressions write it: they have no Unicode categories."""
+    for category, ours in _CATEGORIES.items():
+        pattern = pattern.replace(category, ours)
+    return pattern
 
 
 def _size(length: int, value: Any, shape: Shape, path: str, found: list[str]) -> None:
