@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from ingest.claim import conclude
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
+from interlock.errors import reason
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
 from interlock.records import ClaimStatus
@@ -51,11 +51,3 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
             "It stays where it is. Upload it under incoming/<model>/<file>; `interlock status` lists the models.",
         )
     return {"error": event["error"], "message": message}
-
-
-def reason(cause: str | None) -> str:
-    """The message of an error as Step Functions hands it on: Lambda's JSON, or plain text."""
-    try:
-        return str(json.loads(cause or "")["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause or "no cause was given"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
+from interlock.errors import reason as message_of
 from interlock.events import ModelRolledBack
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """{model, version, revision, error, cause} → {restored}."""
     settings = Settings.load()
     logger.append_keys(model=event["model"], version=event["version"])
-    reason = f"{event['error']}: {_message(event['cause'])}"
+    reason = f"{event['error']}: {message_of(event['cause'])}"
     state = State(settings.state_table)
     after = put_back(state, event["model"], event["version"], reason, context.function_name)
     if after is None:
@@ -81,10 +81,3 @@ def tell(
         f"Serving now: {serving} (revision {after.revision}). Callers get it within 5 seconds.\n"
         f"Look: interlock history {after.model}; interlock logs serve",
     )
-
-
-def _message(cause: str | None) -> str:
-    try:
-        return str(json.loads(cause or "")["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause or "no cause was given"

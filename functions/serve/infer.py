@@ -15,11 +15,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import InterlockError, UnsupportedContent
+from interlock.inference import feeds, scores
 from interlock.models import deployed_ids
 from interlock.settings import ArtefactsBucket, StateTable
 from serve.captures import lines
-from serve.live import Live, run
-from serve.protocol.infer import feeds, interpret, outputs_of, read, write
+from serve.live import Live
+from serve.protocol.infer import interpret, outputs_of, read, write
 from serve.protocol.routes import Operation, Route, route
 
 Response = dict[str, Any]
@@ -97,7 +98,7 @@ def _infer(asked: Route, event: dict[str, Any], request_id: str) -> Response:
     raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     started = time.perf_counter()
     request = read(raw, loaded.signature)
-    answer = interpret(run(loaded, feeds(request, loaded.signature)), loaded.signature)
+    answer = interpret(scores(loaded.session, feeds(loaded.served.inputs, request.values)), loaded.signature)
     parameters = {"revision": release.revision, "request_id": request_id}
     document = write(request, answer, loaded.signature, parameters)
     at = datetime.now(UTC).isoformat()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import onnxruntime as ort
 
@@ -30,10 +29,10 @@ class Loaded:
         options.log_severity_level = 3
         self.served = served
         self.session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        self.output = self.session.get_outputs()[-1].name
         self.signature = Signature(
             model=served.model,
             version=served.version,
+            kind=served.kind,
             inputs=tuple(Tensor(item.name, item.datatype, item.required) for item in served.inputs),
             classes=served.classes,
             threshold=served.threshold,
@@ -103,8 +102,3 @@ class Live:
                 del self._loaded[next(iter(self._loaded))]
             self._loaded[key] = loaded
         return self._loaded[key]
-
-
-def run(loaded: Loaded, feeds: dict[str, Any]) -> Any:
-    """The last output of the session: the scores."""
-    return loaded.session.run([loaded.output], feeds)[0]

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from interlock.errors import InvalidRequest, PayloadTooLarge
+from interlock.inference import headline, places
+from interlock.spec import Kind
 
 MAX_ROWS = 10_000
 Array = npt.NDArray[Any]
@@ -44,6 +46,7 @@ class Signature:
 
     model: str
     version: int
+    kind: Kind
     inputs: tuple[Tensor, ...]
     classes: tuple[str, ...]
     threshold: float | None
@@ -90,18 +93,6 @@ def read(body: bytes, signature: Signature) -> Request:
     return Request(id=_id(document), rows=rows or 0, values=values, outputs=_outputs(document, signature))
 
 
-def feeds(request: Request, signature: Signature) -> dict[str, Array]:
-    """The session's inputs, each [rows, 1]: float32 (nan for null) or text (empty for null)."""
-    found: dict[str, Array] = {}
-    for tensor in signature.inputs:
-        column = request.values[tensor.name]
-        if tensor.datatype == "BYTES":
-            found[tensor.name] = np.array([value or "" for value in column], dtype=object).reshape(-1, 1)
-        else:
-            found[tensor.name] = np.array(column, dtype=np.float32).reshape(-1, 1)
-    return found
-
-
 @dataclass(frozen=True)
 class Answer:
     """What the model said, by row: `score` is the positive class's probability, the named class's, or the value."""
@@ -112,23 +103,20 @@ class Answer:
 
 
 def interpret(raw: Array, signature: Signature) -> Answer:
-    """Read the session's last output: probabilities [rows, classes] or predictions [rows, 1]."""
-    if not signature.classes:
-        return Answer(None, raw.reshape(-1), None)
-    if len(signature.classes) == 2 and signature.threshold is not None:
-        positive = raw[:, 1]
-        yes = positive >= signature.threshold
-        return Answer([signature.classes[int(item)] for item in yes], positive, None)
-    best = raw.argmax(axis=1)
-    return Answer([signature.classes[item] for item in best], raw.max(axis=1), raw)
+    """Read the scores: probabilities [rows, classes] or predictions [rows, 1]."""
+    kind = signature.kind
+    if kind is Kind.REGRESSION:
+        return Answer(None, headline(kind, raw), None)
+    labels = [signature.classes[place] for place in places(kind, raw, signature.threshold)]
+    return Answer(labels, headline(kind, raw), raw if kind is Kind.MULTICLASS else None)
 
 
 def outputs_of(signature: Signature) -> list[dict[str, Any]]:
     """The output tensors as the model's metadata tells them."""
-    if not signature.classes:
+    if signature.kind is Kind.REGRESSION:
         return [{"name": "prediction", "datatype": "FP32", "shape": [-1]}]
     label = {"name": "label", "datatype": "BYTES", "shape": [-1]}
-    if signature.threshold is not None:
+    if signature.kind is Kind.BINARY:
         return [label, {"name": "probability", "datatype": "FP32", "shape": [-1]}]
     return [label, {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(signature.classes)]}]
 
