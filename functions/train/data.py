@@ -107,9 +107,8 @@ def _reference(con: duckdb.DuckDBPyConnection, model: DeployedModel) -> Referenc
     for column in model.features:
         name = quoted(column.name)
         if column.numeric:
-            found = con.execute(
-                f"SELECT CAST({name} AS DOUBLE) AS v FROM every WHERE NOT interlock_held_out"
-            ).fetchnumpy()["v"]  # noqa: S608
+            query = f"SELECT CAST({name} AS DOUBLE) AS v FROM every WHERE NOT interlock_held_out"  # noqa: S608
+            found = con.execute(query).fetchnumpy()["v"]
             numbers[column.name] = number_reference(np.ma.filled(found.astype(np.float64), np.nan))
         else:
             counts = con.execute(

@@ -1,0 +1,168 @@
+"""Runs ONNX files on the holdout, as the serving function will, and holds them against scikit-learn.
+
+One tensor [rows, 1] a raw column: float32 for numbers and booleans, NaN where missing; text, "" where missing. The
+file's last output is the scores: probabilities [rows, classes], or predictions [rows, 1] of a regression.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from interlock.contract import Column, ColumnType
+from interlock.models import DeployedModel
+from interlock.records import Input, Probe
+from interlock.spec import Kind
+from interlock.sql import quoted, text
+from train.documents import Parity
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+_PROBED_ROWS = 8
+_DATATYPES: dict[ColumnType, Any] = {
+    ColumnType.NUMBER: "FP32",
+    ColumnType.INTEGER: "INT64",
+    ColumnType.BOOLEAN: "BOOL",
+    ColumnType.STRING: "BYTES",
+}
+
+
+class Holdout:
+    """The run's held-out rows with their target, in the order in which the job scored them."""
+
+    def __init__(self, path: Path) -> None:
+        self._con = duckdb.connect()
+        self._from = f"FROM read_parquet({text(str(path))})"
+        self.columns = {name for name, *_ in self._con.execute(f"DESCRIBE SELECT * {self._from}").fetchall()}
+
+    def feeds(self, inputs: Sequence[Input]) -> dict[str, Array]:
+        """The session's inputs, each [rows, 1]."""
+        chosen = ", ".join(
+            f"coalesce({quoted(item.name)}, '') AS c{place}"
+            if item.datatype == "BYTES"
+            else f"CAST({quoted(item.name)} AS FLOAT) AS c{place}"
+            for place, item in enumerate(inputs)
+        )
+        found = self._numpy(chosen)
+        return {
+            item.name: (
+                found[f"c{place}"].astype(object)
+                if item.datatype == "BYTES"
+                else np.ma.filled(found[f"c{place}"], np.nan).astype(np.float32)
+            ).reshape(-1, 1)
+            for place, item in enumerate(inputs)
+        }
+
+    def target(self, model: DeployedModel) -> Array:
+        """[rows]: the class's place in the model's classes as int64, or the number as float64."""
+        name = quoted(model.target.name)
+        if model.spec.target.kind is Kind.REGRESSION:
+            return np.ma.filled(self._numpy(f"CAST({name} AS DOUBLE) AS y")["y"], np.nan)
+        places = {value: place for place, value in enumerate(model.classes)}
+        values = self._numpy(f"CAST({name} AS VARCHAR) AS y")["y"]
+        return np.array([places[value] for value in values.tolist()], dtype=np.int64)
+
+    def group(self, column: str) -> npt.NDArray[np.str_]:
+        """A column as text [rows]; missing ones are a group of their own."""
+        values = self._numpy(f"coalesce(CAST({quoted(column)} AS VARCHAR), '(missing)') AS g")["g"]
+        return values.astype(np.str_)
+
+    def first(self, inputs: Sequence[Input], count: int) -> dict[str, tuple[Any, ...]]:
+        """The first rows as a caller would send them, by input."""
+        chosen = ", ".join(quoted(item.name) for item in inputs)
+        rows = self._con.execute(f"SELECT {chosen} {self._from} LIMIT {count}").fetchall()
+        return {item.name: tuple(column) for item, column in zip(inputs, zip(*rows, strict=True), strict=True)}
+
+    def _numpy(self, chosen: str) -> dict[str, Array]:
+        found: dict[str, Array] = self._con.execute(f"SELECT {chosen} {self._from}").fetchnumpy()
+        return found
+
+
+def signature(features: Iterable[Column]) -> tuple[Input, ...]:
+    """The inputs of a model that is fed these columns, as Open Inference Protocol V2 names their types."""
+    return tuple(
+        Input(
+            name=column.name,
+            datatype=_DATATYPES[column.type],
+            required=column.required,
+            restricted=column.restricted,
+        )
+        for column in features
+    )
+
+
+def run(onnx: bytes, feeds: dict[str, Array]) -> Array:
+    """The file's scores, float32 [rows, classes] or [rows, 1], under the serving function's own settings."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    answers = session.run([session.get_outputs()[-1].name], feeds)
+    return np.asarray(answers[0])
+
+
+def headline(kind: Kind, scores: Array) -> Floats:
+    """One number a row [rows]: the positive class's probability, the winner's, or the prediction."""
+    chosen = scores.max(axis=1) if kind is Kind.MULTICLASS else scores[:, -1]
+    return np.asarray(chosen, dtype=np.float64)
+
+
+def places(kind: Kind, scores: Array, threshold: float | None) -> Array:
+    """The named class's place in the model's classes [rows]; nothing is named by a regression."""
+    if kind is Kind.REGRESSION:
+        return np.zeros(len(scores), dtype=np.int64)
+    if kind is Kind.MULTICLASS or threshold is None:
+        return np.asarray(scores.argmax(axis=1))
+    return np.asarray(scores[:, -1] >= threshold, dtype=np.int64)
+
+
+def compare(kind: Kind, onnx: Array, native: Floats, threshold: float | None, tolerance: float) -> Parity:
+    """Row by row: the largest difference of any score, and whether the label is the same.
+
+    Raises:
+        ValueError: the two have not the same rows and classes.
+    """
+    if onnx.shape != native.shape:
+        raise ValueError(f"the ONNX file gives scores of shape {onnx.shape}, scikit-learn gave {native.shape}")
+    # float32 has 7 digits: a regression's error grows with its predictions.
+    scale = max(1.0, float(np.abs(native).max())) if kind is Kind.REGRESSION else 1.0
+    difference = np.abs(onnx.astype(np.float64) - native).max(axis=1) / scale
+    # A score that is not a number is as far off as can be.
+    difference = np.where(np.isfinite(difference), difference, 1.0e9)
+    flips = places(kind, onnx, threshold) != places(kind, native, threshold)
+    return Parity(
+        rows=len(native),
+        max_difference=float(difference.max()),
+        rows_over=int((difference > tolerance).sum()),
+        label_flips=int(flips.sum()),
+    )
+
+
+def probe(model: DeployedModel, holdout: Holdout, scores: Array, threshold: float | None) -> Probe:
+    """A few held-out rows with the answers they must get."""
+    kind, inputs = model.spec.target.kind, signature(model.features)
+    count = min(_PROBED_ROWS, len(scores))
+    labels = [] if kind is Kind.REGRESSION else places(kind, scores[:count], threshold).tolist()
+    return Probe(
+        rows=holdout.first(inputs, count),
+        scores=tuple(headline(kind, scores[:count]).tolist()),
+        labels=tuple(model.classes[place] for place in labels),
+    )
+
+
+def write_scores(y: Array, challenger: Array, champion: Array | None, groups: dict[str, npt.NDArray[np.str_]]) -> bytes:
+    """An npz: y [rows], challenger and champion [rows, classes or 1], and `group:<column>` [rows] as text."""
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {"y": y, "challenger": challenger}
+    arrays |= {f"group:{column}": values for column, values in groups.items()}
+    if champion is not None:
+        arrays["champion"] = champion
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
