@@ -18,6 +18,7 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, TrainingFailed
+from interlock.inference import headline, signature
 from interlock.models import DeployedModel
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease, ObjectRef, ServedModel, TrainingManifest
@@ -79,7 +80,7 @@ def evaluate(
                 f"{model.id}: the job scored {len(native)} held-out rows of {manifest.holdout_rows}",
                 remedy="Upload more labelled data, or retry the run.",
             )
-        feeds = holdout.feeds(scoring.signature(model.features))
+        feeds = holdout.feeds(signature(model))
         challenger = scoring.run(onnx, feeds)
         measured = _measure(onnx, feeds, scratch, serve_memory)
     finally:
@@ -90,7 +91,7 @@ def evaluate(
     y = holdout.target(model)
     groups = {limit.column: holdout.group(limit.column) for limit in model.spec.gate.fairness}
     reference = Reference.from_json(data.get(manifest.reference)).model_copy(
-        update={"score": number_reference(scoring.headline(kind, challenger))}
+        update={"score": number_reference(headline(kind, challenger))}
     )
 
     def put(name: str, body: bytes, content_type: str = "application/json") -> ObjectRef:

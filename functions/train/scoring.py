@@ -1,13 +1,9 @@
-"""Runs ONNX files on the holdout, as the serving function will, and holds them against scikit-learn.
-
-One tensor [rows, 1] a raw column: float32 for numbers and booleans, NaN where missing; text, "" where missing. The
-file's last output is the scores: probabilities [rows, classes], or predictions [rows, 1] of a regression.
-"""
+"""Runs ONNX files on the holdout, as the serving function will, and holds them against scikit-learn."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from interlock.contract import Column, ColumnType
+from interlock.inference import headline, places, scores, signature
 from interlock.models import DeployedModel
 from interlock.records import Input, Probe
 from interlock.spec import Kind
@@ -27,12 +23,6 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 _PROBED_ROWS = 8
-_DATATYPES: dict[ColumnType, Any] = {
-    ColumnType.NUMBER: "FP32",
-    ColumnType.INTEGER: "INT64",
-    ColumnType.BOOLEAN: "BOOL",
-    ColumnType.STRING: "BYTES",
-}
 
 
 class Holdout:
@@ -86,44 +76,15 @@ class Holdout:
         return found
 
 
-def signature(features: Iterable[Column]) -> tuple[Input, ...]:
-    """The inputs of a model that is fed these columns, as Open Inference Protocol V2 names their types."""
-    return tuple(
-        Input(
-            name=column.name,
-            datatype=_DATATYPES[column.type],
-            required=column.required,
-            restricted=column.restricted,
-        )
-        for column in features
-    )
-
-
-def run(onnx: bytes, feeds: dict[str, Array]) -> Array:
-    """The file's scores, float32 [rows, classes] or [rows, 1], under the serving function's own settings."""
+def run(onnx: bytes, feeds: dict[str, Array]) -> Floats:
+    """The file's scores [rows, classes] or [rows, 1], under the serving function's own settings."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    answers = session.run([session.get_outputs()[-1].name], feeds)
-    return np.asarray(answers[0])
+    return scores(session, feeds)
 
 
-def headline(kind: Kind, scores: Array) -> Floats:
-    """One number a row [rows]: the positive class's probability, the winner's, or the prediction."""
-    chosen = scores.max(axis=1) if kind is Kind.MULTICLASS else scores[:, -1]
-    return np.asarray(chosen, dtype=np.float64)
-
-
-def places(kind: Kind, scores: Array, threshold: float | None) -> Array:
-    """The named class's place in the model's classes [rows]; nothing is named by a regression."""
-    if kind is Kind.REGRESSION:
-        return np.zeros(len(scores), dtype=np.int64)
-    if kind is Kind.MULTICLASS or threshold is None:
-        return np.asarray(scores.argmax(axis=1))
-    return np.asarray(scores[:, -1] >= threshold, dtype=np.int64)
-
-
-def compare(kind: Kind, onnx: Array, native: Floats, threshold: float | None, tolerance: float) -> Parity:
+def compare(kind: Kind, onnx: Floats, native: Floats, threshold: float | None, tolerance: float) -> Parity:
     """Row by row: the largest difference of any score, and whether the label is the same.
 
     Raises:
@@ -133,26 +94,28 @@ def compare(kind: Kind, onnx: Array, native: Floats, threshold: float | None, to
         raise ValueError(f"the ONNX file gives scores of shape {onnx.shape}, scikit-learn gave {native.shape}")
     # float32 has 7 digits: a regression's error grows with its predictions.
     scale = max(1.0, float(np.abs(native).max())) if kind is Kind.REGRESSION else 1.0
-    difference = np.abs(onnx.astype(np.float64) - native).max(axis=1) / scale
+    difference = np.abs(onnx - native).max(axis=1) / scale
     # A score that is not a number is as far off as can be.
     difference = np.where(np.isfinite(difference), difference, 1.0e9)
-    flips = places(kind, onnx, threshold) != places(kind, native, threshold)
+    flips = 0
+    if kind is not Kind.REGRESSION:
+        flips = int((places(kind, onnx, threshold) != places(kind, native, threshold)).sum())
     return Parity(
         rows=len(native),
         max_difference=float(difference.max()),
         rows_over=int((difference > tolerance).sum()),
-        label_flips=int(flips.sum()),
+        label_flips=flips,
     )
 
 
-def probe(model: DeployedModel, holdout: Holdout, scores: Array, threshold: float | None) -> Probe:
+def probe(model: DeployedModel, holdout: Holdout, scored: Floats, threshold: float | None) -> Probe:
     """A few held-out rows with the answers they must get."""
-    kind, inputs = model.spec.target.kind, signature(model.features)
-    count = min(_PROBED_ROWS, len(scores))
-    labels = [] if kind is Kind.REGRESSION else places(kind, scores[:count], threshold).tolist()
+    kind, inputs = model.spec.target.kind, signature(model)
+    count = min(_PROBED_ROWS, len(scored))
+    labels = [] if kind is Kind.REGRESSION else places(kind, scored[:count], threshold).tolist()
     return Probe(
         rows=holdout.first(inputs, count),
-        scores=tuple(headline(kind, scores[:count]).tolist()),
+        scores=tuple(headline(kind, scored[:count]).tolist()),
         labels=tuple(model.classes[place] for place in labels),
     )
 
