@@ -30,7 +30,7 @@ class Monitor(Construct):
                 timeout=Duration.minutes(15),
                 scratch_mb=4096,
             )
-            .reads("captures/", "training/", listing=True)
+            .reads("captures/", listing=True)
             .writes("reports/")
             .reads_artefacts("models/")
             .keeps_state()
@@ -45,7 +45,6 @@ class Monitor(Construct):
                 environment={"TRAINING_PRICE_PER_HOUR": str(foundation.settings.training_price_per_hour)},
             )
             .reads("reports/", "training/")
-            .reads_artefacts("models/")
             .keeps_state()
             .records_decisions()
             .publishes()

@@ -1,0 +1,1 @@
+"""Monitor: served traffic in, a verdict and perhaps a retraining out."""

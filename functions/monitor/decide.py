@@ -1,0 +1,109 @@
+"""Decides what a window leads to: nothing, a word to a person, a retraining; with brakes on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from interlock import keys
+from interlock.aws.alerts import AlertTopic
+from interlock.aws.bus import EventBus
+from interlock.aws.ledger import Ledger
+from interlock.aws.objects import Objects
+from interlock.aws.state import State
+from interlock.events import DriftDetected, RetrainRequested
+from interlock.ledger import Decision
+from interlock.models import deployed
+from interlock.observability import logger, observed
+from interlock.records import Dataset, EndedJob, ObjectRef, TrainingManifest
+from interlock.settings import Alerts, Bus, DataBucket, LedgerTable, StateTable
+from monitor.policy import Past, decide
+from monitor.result import Outcome, WindowResult
+from monitor.wording import alert
+
+
+class Settings(DataBucket, StateTable, LedgerTable, Bus, Alerts):
+    """What this function uses."""
+
+    training_price_per_hour: float
+
+
+@observed
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """{model, window, result} → {action, reason}."""
+    settings = Settings.load()
+    model = deployed(event["model"])
+    logger.append_keys(model=model.id, window=event["window"])
+    data, state = Objects(settings.data_bucket), State(settings.state_table)
+    result = WindowResult.from_json(data.get(ObjectRef.model_validate(event["result"])))
+    past = look_back(state, data, result, settings.training_price_per_hour)
+    outcome = once(state, decide(result, past, model.spec.monitoring.retrain, datetime.now(UTC)))
+    carry_out(
+        outcome,
+        result,
+        context.function_name,
+        Ledger(settings.ledger_table),
+        EventBus(settings.bus_name),
+        AlertTopic(settings.alerts_topic),
+    )
+    return {"action": outcome.action, "reason": outcome.reason}
+
+
+def look_back(state: State, data: Objects, result: WindowResult, price_per_hour: float) -> Past:
+    """What the decision depends on: earlier outcomes, data that is newer than the champion, money spent."""
+    pk = f"model#{result.model}"
+    outcomes = [item for item in state.query(Outcome, pk, "outcome#") if item.window != result.window]
+    jobs = list(state.query(EndedJob, pk, "job#"))
+    admitted = [item.id for item in state.query(Dataset, pk, "dataset#")]
+    return Past(
+        outcomes=tuple(outcomes),
+        jobs=tuple((job.ended_at, job.billable_seconds / 3600 * price_per_hour) for job in jobs),
+        new_datasets=tuple(sorted(set(admitted) - _trained_on(data, result))),
+    )
+
+
+def once(state: State, outcome: Outcome) -> Outcome:
+    """Keep the outcome; the one that was decided before stands, whoever decides again."""
+    pk, sk = f"model#{outcome.model}", f"outcome#{outcome.window}"
+    if state.put_new(pk, sk, outcome):
+        return outcome
+    return state.get(Outcome, pk, sk) or outcome
+
+
+def carry_out(
+    outcome: Outcome, result: WindowResult, actor: str, ledger: Ledger, bus: EventBus, alerts: AlertTopic
+) -> None:
+    """Write the decision down, then tell it. A repeat tells it again; who listens takes an event twice."""
+    drifted = result.drift.drifted
+    ledger.append(
+        Decision(
+            model=result.model,
+            key=f"outcome:{result.window}",
+            stage="monitor",
+            action=f"window {result.state}: {outcome.action}",
+            subject=result.window,
+            actor=actor,
+            evidence={
+                "rows": result.drift.rows,
+                "version": result.version,
+                "drifted": list(drifted),
+                "reason": outcome.reason,
+                "report": result.report.uri if result.report else None,
+            },
+        )
+    )
+    if result.state == "drift" and result.report is not None:
+        bus.publish(DriftDetected(model=result.model, window=result.window, columns=drifted, report=result.report.uri))
+    if outcome.action == "retrain":
+        bus.publish(RetrainRequested(model=result.model, window=result.window, reason=outcome.reason))
+    if outcome.action != "none":
+        alerts.send(*alert(outcome, result))
+
+
+def _trained_on(data: Objects, result: WindowResult) -> set[str]:
+    """Ids of the datasets that the champion was trained on."""
+    key = keys.training(result.model, result.run, "manifest.json")
+    stored = data.describe(key)
+    return set(TrainingManifest.from_json(data.get(stored)).datasets) if stored else set()

@@ -1,0 +1,105 @@
+"""Compares a window of the champion's traffic with its training data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from interlock import keys
+from interlock.aws.objects import Objects
+from interlock.aws.state import State
+from interlock.errors import UnknownModel
+from interlock.models import DeployedModel, deployed
+from interlock.observability import logger, metrics, observed
+from interlock.records import LiveRelease, ObjectRef
+from interlock.report import page
+from interlock.settings import ArtefactsBucket, DataBucket, StateTable
+from interlock.stats.drift.reference import Reference
+from interlock.stats.drift.verdict import WindowDrift, judge
+from monitor.result import WindowResult
+from monitor.window import count, fetch
+
+
+class Settings(DataBucket, ArtefactsBucket, StateTable):
+    """What this function uses."""
+
+
+@observed
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """{model, at, execution} → {window, verdict, result}."""
+    settings = Settings.load()
+    model = deployed(event["model"])
+    at = datetime.fromisoformat(event["at"]).astimezone(UTC)
+    state = State(settings.state_table)
+    live = state.get(LiveRelease, f"model#{model.id}", "live")
+    if live is None or live.champion is None:
+        raise UnknownModel(f"no version of '{model.id}' serves yet: there is no traffic to check")
+    artefacts = Objects(settings.artefacts_bucket)
+    reference = Reference.from_json(artefacts.get(live.champion.reference))
+    result, stored = check(Objects(settings.data_bucket), model, live, reference, at)
+    logger.append_keys(model=model.id, window=result.window)
+    _measure(result)
+    return {"window": result.window, "verdict": result.state, "result": stored.model_dump(mode="json")}
+
+
+def check(
+    data: Objects, model: DeployedModel, live: LiveRelease, reference: Reference, at: datetime
+) -> tuple[WindowResult, ObjectRef]:
+    """Judge the window that ends at `at` and write its report; the same time gives the same window again."""
+    champion = live.champion
+    assert champion is not None  # noqa: S101 - the handler has looked
+    start = at - timedelta(hours=model.spec.monitoring.window_hours)
+    scratch = Path(tempfile.mkdtemp(prefix="monitor-"))
+    try:
+        files = fetch(data, model.id, start, at, scratch)
+        rows, columns = count(files, model, reference, champion.version, start, at)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    drift = judge(columns, rows, model.spec.monitoring.drift)
+    result = WindowResult(
+        model=model.id,
+        window=f"{at:%Y%m%dT%H%M%S}-v{champion.version}",
+        start=start,
+        end=at,
+        version=champion.version,
+        revision=live.revision,
+        manifest_id=champion.manifest_id,
+        run=champion.run,
+        state=drift.state if rows else "silent",
+        drift=drift,
+    )
+    return write(data, model, result)
+
+
+def write(data: Objects, model: DeployedModel, result: WindowResult) -> tuple[WindowResult, ObjectRef]:
+    """The report for people, and the result that names it."""
+
+    def key(name: str) -> str:
+        return keys.report(model.id, "monitor", result.window, name)
+
+    html = page("drift", result=result, policy=model.spec.monitoring.drift, restricted=_restricted(model))
+    report = data.put(key("report.html"), html.encode(), "text/html")
+    result = result.model_copy(update={"report": report})
+    body = json.dumps(result.model_dump(mode="json"), indent=1).encode()
+    return result, data.put(key("report.json"), body, "application/json")
+
+
+def _restricted(model: DeployedModel) -> set[str]:
+    return {column.name for column in model.features if column.restricted}
+
+
+def _measure(result: WindowResult) -> None:
+    """One metric a window; what each column gave are properties of the log line, which cost nothing."""
+    drift: WindowDrift = result.drift
+    metrics.add_dimension(name="model", value=result.model)
+    metrics.add_metric(name="Drift", unit=MetricUnit.Count, value=int(result.state == "drift"))
+    metrics.add_metric(name="RowsChecked", unit=MetricUnit.Count, value=drift.rows)
+    for column in drift.columns:
+        metrics.add_metadata(key=f"psi.{column.column}", value=round(column.psi, 4))

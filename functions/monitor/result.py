@@ -1,0 +1,40 @@
+"""What a check found and what was decided: the documents that are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from interlock.records import ObjectRef
+from interlock.schema import Model
+from interlock.spec import ModelId
+from interlock.stats.drift.verdict import State, WindowDrift
+
+
+class WindowResult(Model):
+    """A window of the champion's traffic, judged. `state` "silent" means nobody called at all."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    window: str
+    start: datetime
+    end: datetime
+    version: int
+    revision: int
+    manifest_id: str
+    run: str
+    state: State | Literal["silent"]
+    drift: WindowDrift
+    report: ObjectRef | None = None
+
+
+class Outcome(Model):
+    """What was decided about a window. `state` is the window's; an outcome is decided once."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    window: str
+    at: datetime
+    state: State | Literal["silent"]
+    action: Literal["none", "alert", "resolved", "retrain"]
+    reason: str
