@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from interlock.records import ObjectRef
+from interlock.records import Input, ObjectRef
 from interlock.schema import Model
 from interlock.spec import Kind, ModelId
 
@@ -15,6 +15,8 @@ class JobAnswer(Model):
     job: str
     artifacts: str
     output: str
+    image: str
+    code: str
     training_seconds: int
     billable_seconds: int
     instance: str
@@ -73,7 +75,7 @@ class ChampionScored(Model):
 
 
 class Evaluation(Model):
-    """Everything the gate judges by. `scores` is an npz; see `train.scoring.write_scores`."""
+    """Everything the gate judges by and a version is made of. `scores` is an npz; see `train.scoring.write_scores`."""
 
     schema_version: Literal[1] = 1
     model: ModelId
@@ -81,6 +83,7 @@ class Evaluation(Model):
     manifest_id: str
     kind: Kind
     threshold: float | None
+    inputs: tuple[Input, ...]
     job: JobAnswer
     report: JobReport
     onnx: ObjectRef

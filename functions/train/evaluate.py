@@ -21,7 +21,7 @@ from interlock.errors import ChecksumMismatch, TrainingFailed
 from interlock.inference import headline, signature
 from interlock.models import DeployedModel
 from interlock.observability import logger, observed
-from interlock.records import LiveRelease, ObjectRef, ServedModel, TrainingManifest
+from interlock.records import Input, LiveRelease, ObjectRef, ServedModel, TrainingManifest
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.stats.drift.reference import Reference, number_reference
 from train import footprint, scoring
@@ -103,6 +103,7 @@ def evaluate(
         manifest_id=manifest.id,
         kind=kind,
         threshold=threshold,
+        inputs=tuple(_binned(item, reference) for item in signature(model)),
         job=job,
         report=report,
         onnx=put("model.onnx", onnx, "application/octet-stream"),
@@ -194,3 +195,12 @@ def _champion(
     if reason:
         return scored, None
     return scored, scoring.run(artefacts.get(served.onnx), holdout.feeds(served.inputs))
+
+
+def _binned(item: Input, reference: Reference) -> Input:
+    """A restricted input with the bins in which its values are captured."""
+    if not item.restricted:
+        return item
+    if item.name in reference.numbers:
+        return item.model_copy(update={"edges": reference.numbers[item.name].edges})
+    return item.model_copy(update={"categories": reference.categories[item.name].categories})

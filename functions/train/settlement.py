@@ -49,10 +49,14 @@ def settle(state: State, tokens: Tokens, job: dict[str, Any]) -> bool:
 def result(job: dict[str, Any]) -> dict[str, Any]:
     """What the workflow learns of a completed job."""
     artefacts: str = job["ModelArtifacts"]["S3ModelArtifacts"]
+    channels = {channel["ChannelName"]: channel["DataSource"] for channel in job["InputDataConfig"]}
     return {
         "job": job["TrainingJobName"],
         "artifacts": artefacts,
         "output": artefacts.removesuffix("model.tar.gz") + "output.tar.gz",
+        "image": job["AlgorithmSpecification"]["TrainingImage"],
+        # Named by the hash of its content.
+        "code": channels["code"]["S3DataSource"]["S3Uri"],
         "training_seconds": job.get("TrainingTimeInSeconds", 0),
         "billable_seconds": job.get("BillableTimeInSeconds", 0),
         "instance": job["ResourceConfig"]["InstanceType"],
