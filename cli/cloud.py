@@ -1,0 +1,212 @@
+"""The environment as a whole: deployed, examined, removed; its logs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.target import Target
+from cli.view import console
+from interlock.errors import InterlockError, InvalidRequest, Refused
+from localcloud import supervisor
+from localcloud.deploy import cdk, cdk_deploy, deploy_local
+
+_JOB_LOGS = "/aws/sagemaker/TrainingJobs"
+
+
+def deploy(environment: str, profile: str | None) -> dict[str, str]:
+    """Deploy to the local cloud (started when it does not run) or to the profile's account; answers the outputs."""
+    settings = {"environment": environment}
+    if profile is None:
+        return deploy_local(supervisor.up(progress=_progress), settings, _progress)
+    supervisor.HOME.mkdir(exist_ok=True)
+    child = {**os.environ, "AWS_PROFILE": profile}
+    cdk(["bootstrap"], settings, child, supervisor.HOME, _progress)
+    return cdk_deploy(settings, child, supervisor.HOME, _progress)
+
+
+def refuse_production(target: Target) -> None:
+    """Production is never destroyed by a command.
+
+    Raises:
+        Refused: the deployment says that it is production.
+    """
+    if target.outputs.get("Production") == "true":
+        raise Refused(
+            f"{target.stack} is production: it is not destroyed by a command",
+            remedy="Set production to false, deploy, and mean it.",
+        )
+
+
+def destroy(target: Target) -> Iterator[str]:
+    """Remove everything of an environment; a line for each thing, at the end what stays."""
+    outputs = target.outputs
+    for model in target.models:
+        yield from _forget_packages(target, f"{target.stack}-{model}")
+    for name in ("DataBucket", "ArtefactsBucket"):
+        yield f"emptied {outputs[name]}: {_empty(target, outputs[name])} object versions"
+    yield f"deleted {_forget_job_logs(target)} log streams of training jobs"
+    cloudformation = target.client("cloudformation")
+    cloudformation.delete_stack(StackName=target.stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=target.stack, WaiterConfig={"Delay": 2 if target.local else 10, "MaxAttempts": 180}
+    )
+    yield f"deleted the stack {target.stack}"
+    yield (
+        "What stays: the CDK's own bootstrap stack (CDKToolkit) with the uploaded code, shared by all CDK apps of the "
+        "account; records of ended training jobs, which SageMaker keeps and does not charge."
+    )
+
+
+def wipe_local() -> None:
+    """Stop the local cloud and throw away all that was in it."""
+    supervisor.down()
+    shutil.rmtree(supervisor.HOME / "state", ignore_errors=True)
+    shutil.rmtree(supervisor.HOME / "reports", ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    state: str
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def examine(environment: str, profile: str | None) -> Iterator[Finding]:
+    """Look at everything that a deployment needs, and say what to do."""
+    version = sys.version_info
+    yield Finding("ok" if version >= (3, 11) else "fail", "Python", f"{version.major}.{version.minor}", "Use 3.11+.")
+    for name in ("emulator", "lambda-runtime", "job"):
+        there = (supervisor.HOME / "envs" / name / "bin/python").exists()
+        yield Finding(
+            "ok" if there else "fail", f"environment {name}", "there" if there else "missing", "Run make setup."
+        )
+    free = shutil.disk_usage(supervisor.ROOT).free / 1e9
+    yield Finding("ok" if free > 3 else "warn", "free disk", f"{free:.0f} GB", "The layers and the local cloud need 3.")
+    if profile is None:
+        running = supervisor.status()
+        state = "ok" if running and all(running.values()) else "warn"
+        yield Finding(state, "local cloud", ", ".join(n for n, r in running.items() if r) or "stopped", "interlock up")
+    try:
+        target = Target.find(environment, profile)
+        yield Finding("ok", "caller", target.caller())
+        yield Finding("ok", "stack", f"{target.stack}, models: {', '.join(target.outputs['Models'].split(','))}")
+    except (InterlockError, ClientError, BotoCoreError) as error:
+        remedy = error.next_step if isinstance(error, InterlockError) else "Check the profile."
+        yield Finding("warn", "target", str(error), remedy)
+        return
+    if target.local is None:
+        yield from _quotas(target)
+
+
+# AWS's codes of the quotas that new accounts have reduced.
+_QUOTAS = (
+    ("lambda", "L-B99A9384", "Lambda: concurrent executions", 10),
+    ("sagemaker", "L-611FA074", "SageMaker: ml.m5.large for training", 1),
+)
+
+
+def _quotas(target: Target) -> Iterator[Finding]:
+    client = target.client("service-quotas")
+    for service, quota, what, needed in _QUOTAS:
+        try:
+            value = client.get_service_quota(ServiceCode=service, QuotaCode=quota)["Quota"]["Value"]
+        except ClientError as error:
+            yield Finding("warn", what, str(error), "Allow servicequotas:GetServiceQuota to see it.")
+            continue
+        state = "ok" if value >= needed else "fail"
+        yield Finding(state, what, f"{value:g}", f"Ask AWS for {needed} or more (Service Quotas console).")
+
+
+def logs(target: Target, what: str, job: str | None, minutes: int) -> Iterator[str]:
+    """Lines of the groups that match, oldest first.
+
+    Raises:
+        InvalidRequest: no group has that name.
+    """
+    client = target.client("logs")
+    since = int((time.time() - 60 * minutes) * 1000)
+    if job is not None:
+        yield from _lines(client, _JOB_LOGS, since, logStreamNamePrefix=job)
+        return
+    prefix = f"/aws/lambda/{target.stack}-{what}"
+    groups = [
+        group["logGroupName"]
+        for page in client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+        for group in page["logGroups"]
+    ]
+    if not groups:
+        raise InvalidRequest(
+            f"no function is called {what}", remedy="Name a stage (serve) or a function (serve-infer)."
+        )
+    for group in groups:
+        yield f"== {group}"
+        yield from _lines(client, group, since)
+
+
+def _lines(client: Any, group: str, since: int, **more: str) -> Iterator[str]:
+    for page in client.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since, **more):
+        for event in page["events"]:
+            yield event["message"].rstrip()
+
+
+def _forget_packages(target: Target, group: str) -> Iterator[str]:
+    client = target.client("sagemaker")
+    try:
+        pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+        arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return
+        raise
+    for arn in arns:
+        client.delete_model_package(ModelPackageName=arn)
+    client.delete_model_package_group(ModelPackageGroupName=group)
+    yield f"deleted the package group {group} with {len(arns)} versions"
+
+
+def _empty(target: Target, bucket: str) -> int:
+    client, count = target.client("s3"), 0
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = [
+            {"Key": item["Key"], "VersionId": item["VersionId"]}
+            for kind in ("Versions", "DeleteMarkers")
+            for item in page.get(kind, [])
+        ]
+        if found:
+            client.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
+            count += len(found)
+    return count
+
+
+def _forget_job_logs(target: Target) -> int:
+    client, count = target.client("logs"), 0
+    try:
+        pages = client.get_paginator("describe_log_streams").paginate(
+            logGroupName=_JOB_LOGS, logStreamNamePrefix=f"{target.environment}-"
+        )
+        streams = [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+    except client.exceptions.ResourceNotFoundException:
+        return 0
+    for stream in streams:
+        client.delete_log_stream(logGroupName=_JOB_LOGS, logStreamName=stream)
+        count += 1
+    return count
+
+
+def _progress(line: str) -> None:
+    """The CDK says much; a person waiting wants to see that it moves."""
+    if console.is_terminal:
+        console.print(f"  [dim]{line[:110]}[/]")
+    elif line.startswith(("starting", "bootstrapping", "building", "✅", "❌")):
+        console.print(f"  {line}")

@@ -1,0 +1,120 @@
+"""What is written down: datasets, verdicts, what serves, the ledger, the reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.target import Target
+from interlock.errors import InvalidRequest
+from interlock.ledger import Entry
+from interlock.records import Dataset, LiveRelease
+from localcloud.supervisor import HOME
+
+STAGES = ("ingest", "train", "monitor")
+
+
+def live(target: Target, model: str) -> LiveRelease | None:
+    """What serves now."""
+    found = _items(target, f"model#{model}", "live")
+    return LiveRelease.from_json(found[0]) if found else None
+
+
+def datasets(target: Target, model: str) -> list[Dataset]:
+    """The admitted datasets, oldest first."""
+    return [Dataset.from_json(text) for text in _items(target, f"model#{model}", "dataset#")]
+
+
+def outcomes(target: Target, model: str) -> list[dict[str, Any]]:
+    """What the checks of the traffic led to, oldest first."""
+    return [json.loads(text) for text in _items(target, f"model#{model}", "outcome#")]
+
+
+def ledger(target: Target, model: str) -> Iterator[Entry]:
+    """The model's chain of decisions, from its start."""
+    pages = (
+        target.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=target.outputs["LedgerTable"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": model}},
+            ConsistentRead=True,
+        )
+    )
+    for page in pages:
+        for item in page["Items"]:
+            yield Entry.from_json(item["document"]["S"])
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page about something that was judged."""
+
+    model: str
+    stage: str
+    subject: str
+    key: str
+    written: Any
+
+
+def reports(target: Target, model: str, stage: str | None = None) -> list[Report]:
+    """The pages of a model, newest first."""
+    found = []
+    pages = target.client("s3").get_paginator("list_objects_v2")
+    for part in [stage] if stage else STAGES:
+        for page in pages.paginate(Bucket=target.outputs["DataBucket"], Prefix=f"reports/{model}/{part}/"):
+            for item in page.get("Contents", []):
+                if item["Key"].endswith(".html"):
+                    subject = item["Key"].split("/")[3]
+                    found.append(Report(model, part, subject, item["Key"], item["LastModified"]))
+    return sorted(found, key=lambda report: report.written, reverse=True)
+
+
+def document(target: Target, report: Report) -> dict[str, Any]:
+    """The same report as JSON."""
+    body = (
+        target.client("s3")
+        .get_object(Bucket=target.outputs["DataBucket"], Key=report.key.removesuffix(".html") + ".json")["Body"]
+        .read()
+    )
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def fetch(target: Target, report: Report) -> Path:
+    """Bring a page here; answers where it lies."""
+    name = f"{report.model}-{report.stage}-{report.subject}-{report.key.rsplit('/', 1)[-1]}"
+    path = HOME / "reports" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target.client("s3").download_file(target.outputs["DataBucket"], report.key, str(path))
+    return path
+
+
+def newest(target: Target, model: str, stage: str | None) -> Report:
+    """The newest page.
+
+    Raises:
+        InvalidRequest: there is none yet.
+    """
+    found = reports(target, model, stage)
+    if not found:
+        raise InvalidRequest(f"there is no {stage or ''} report of {model} yet", remedy="Upload something first.")
+    return found[0]
+
+
+def _items(target: Target, pk: str, prefix: str) -> list[str]:
+    pages = (
+        target.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=target.outputs["StateTable"],
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": prefix}},
+            ConsistentRead=True,
+        )
+    )
+    return [item["document"]["S"] for page in pages for item in page["Items"]]

@@ -1,0 +1,173 @@
+"""What is and what was: status, drift, the ledger, rollback."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from cli import evidence, executions
+from cli.target import Target
+from cli.view import ago, console, note, table
+from interlock import errors
+from interlock.ledger import Entry, verify
+from interlock.schema import canonical_json
+
+
+def status(target: Target) -> dict[str, Any]:
+    """What a person asks first, as one document."""
+    models = []
+    for name in target.models:
+        live = evidence.live(target, name)
+        datasets = evidence.datasets(target, name)
+        outcomes = evidence.outcomes(target, name)
+        champion = live.champion if live else None
+        models.append(
+            {
+                "model": name,
+                "version": champion.version if champion else None,
+                "revision": live.revision if live else None,
+                "state": live.state if live else "nothing serves",
+                "since": live.changed_at if live else None,
+                "datasets": len(datasets),
+                "rows": sum(item.rows for item in datasets),
+                "traffic": outcomes[-1]["state"] if outcomes else None,
+            }
+        )
+    runs = sorted(
+        (run for workflow in executions.WORKFLOWS for run in executions.recent(target, workflow, 5)),
+        key=lambda run: run.started,
+        reverse=True,
+    )
+    return {
+        "target": target.name,
+        "api": target.outputs["ApiUrl"],
+        "models": models,
+        "runs": [
+            {"workflow": run.workflow, "name": run.name, "status": run.status, "started": run.started,
+             "seconds": round(run.seconds, 1)}
+            for run in runs[:10]
+        ],
+    }  # fmt: skip
+
+
+def show_status(found: dict[str, Any]) -> None:
+    """For people."""
+    console.print(f"{found['target']}\n{found['api']}\n")
+    table(
+        "Models",
+        ("model", "serves", "revision", "state", "since", "datasets", "rows", "traffic"),
+        [
+            (
+                item["model"],
+                f"version {item['version']}" if item["version"] else "-",
+                item["revision"],
+                item["state"],
+                ago(item["since"]) if item["since"] else "",
+                item["datasets"],
+                f"{item['rows']:,}",
+                item["traffic"] or "not checked",
+            )
+            for item in found["models"]
+        ],
+    )
+    table(
+        "Newest runs",
+        ("workflow", "name", "status", "started", "seconds"),
+        [(run["workflow"], run["name"], run["status"], ago(run["started"]), run["seconds"]) for run in found["runs"]],
+    )
+
+
+def show_drift(target: Target, model: str) -> dict[str, Any]:
+    """The newest window: what drifted and what was decided; answers its document."""
+    report = evidence.newest(target, model, "monitor")
+    found = evidence.document(target, report)
+    drift = found["drift"]
+    console.print(f"  {found['state'].replace('_', ' ')}: {drift['rows']:,} predictions of version {found['version']}")
+    table(
+        "",
+        ("column", "verdict", "PSI", "by chance", "why"),
+        [
+            (item["column"], item["state"], f"{item['psi']:.3f}", f"{item['noise']:.3f}", item["reason"])
+            for item in drift["columns"]
+        ],
+    )
+    decided = next((item for item in evidence.outcomes(target, model) if item["window"] == found["window"]), None)
+    if decided:
+        note(f"decided: {decided['action']}, because {decided['reason']}")
+    return found
+
+
+def show_verdict(document: dict[str, Any]) -> None:
+    """The gate's checks."""
+    table(
+        "",
+        ("check", "", "value", "limit"),
+        [
+            (
+                item["title"],
+                item["status"],
+                "" if item["value"] is None else f"{item['value']:.4g}" + _interval(item),
+                item["limit"] + (f" ({item['reason']})" if item["reason"] and item["status"] != "pass" else ""),
+            )
+            for item in document["checks"]
+        ],
+    )
+
+
+def show_ledger(entries: list[Entry]) -> None:
+    """One line a decision."""
+    table(
+        "Ledger",
+        ("#", "when (UTC)", "stage", "decision", "about", "by", "evidence"),
+        [
+            (
+                entry.sequence,
+                f"{entry.at:%m-%d %H:%M:%S}",
+                entry.decision.stage,
+                entry.decision.action,
+                entry.decision.subject,
+                entry.decision.actor.rsplit("/", 1)[-1],
+                _short(entry.decision.evidence),
+            )
+            for entry in entries
+        ],
+    )
+
+
+def verified(entries: list[Entry]) -> int:
+    """Check every model's chain; answers the number of entries.
+
+    Raises:
+        LedgerBroken: names the entry.
+    """
+    chains: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        chains[entry.decision.model].append(entry)
+    return sum(verify(chain) for chain in chains.values())
+
+
+def rollback(target: Target, model: str, reason: str) -> dict[str, Any]:
+    """Have the champion before serve again.
+
+    Raises:
+        Conflict: there is none; whatever else the function refuses, under its own name.
+    """
+    answer = target.client("lambda").invoke(
+        FunctionName=target.outputs["RollbackFunction"],
+        Payload=json.dumps({"model": model, "actor": target.caller(), "reason": reason}).encode(),
+    )
+    document: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "errorType" in document:
+        kind = getattr(errors, document["errorType"], errors.InterlockError)
+        raise kind(document["errorMessage"])
+    return document
+
+
+def _interval(item: dict[str, Any]) -> str:
+    return "" if item["low"] is None else f"  [{item['low']:.4g}, {item['high']:.4g}]"
+
+
+def _short(evidence_: dict[str, Any]) -> str:
+    shown = {name: value for name, value in evidence_.items() if value not in (None, [], "")}
+    return canonical_json(shown)[:160]

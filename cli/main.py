@@ -1,0 +1,325 @@
+"""The commands. Each reads its words, calls one function, shows what came back."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli import cloud, demo, evidence, executions, history, inference, uploads
+from cli.target import Target
+from cli.view import as_json, console, table
+from cli.watching import show
+from interlock.errors import InterlockError
+from interlock.events import SOURCE, TrainingRequested
+from localcloud import supervisor
+
+app = typer.Typer(
+    help="Machine-learning models on AWS without servers: upload data, call HTTPS, run cdk deploy.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@dataclass
+class Options:
+    """What stands before the command's name."""
+
+    environment: str = "dev"
+    profile: str | None = None
+    json: bool = False
+    verbose: bool = False
+
+    def target(self) -> Target:
+        """The cloud that is meant; AWS is named, so that nobody takes it for the laptop."""
+        target = Target.find(self.environment, self.profile)
+        if target.profile is not None and not self.json:
+            console.print(f"[dim]{target.name}[/]")
+        return target
+
+
+options = Options()
+
+Model = Annotated[str | None, typer.Argument(help="The model's id; may be left out when there is only one.")]
+
+
+@app.callback()
+def before(
+    env: Annotated[str, typer.Option(help="The environment.", envvar="INTERLOCK_ENV")] = "dev",
+    profile: Annotated[str | None, typer.Option(help="AWS profile; without one the local cloud is used.")] = None,
+    as_json_: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    verbose: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Run models on AWS without servers, or on this laptop."""
+    options.environment, options.profile, options.json, options.verbose = env, profile, as_json_, verbose
+
+
+@app.command()
+def up() -> None:
+    """Start the local cloud; what was in it is still there."""
+    local = supervisor.up(progress=console.print)
+    console.print(
+        f"The local cloud runs at {local.endpoint}. Next: [bold]interlock deploy[/] or [bold]interlock demo[/]"
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop the local cloud and keep what is in it."""
+    stopped = supervisor.down()
+    console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing ran.")
+
+
+@app.command()
+def deploy() -> None:
+    """Build the layers and deploy the CDK app, here or to AWS."""
+    outputs = cloud.deploy(options.environment, options.profile)
+    if options.json:
+        as_json(outputs)
+    else:
+        table("Deployed", ("output", "value"), sorted(outputs.items()))
+
+
+@app.command()
+def destroy(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Empty and remove the environment with everything in it, also what CloudFormation does not know."""
+    target = options.target()
+    cloud.refuse_production(target)
+    if not yes:
+        typer.confirm(f"Remove {target.name} with all its data, models and its ledger?", abort=True)
+    for line in cloud.destroy(target):
+        console.print(line)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine, the target and its quotas."""
+    findings = list(cloud.examine(options.environment, options.profile))
+    if options.json:
+        as_json([vars(finding) for finding in findings])
+    else:
+        table("Doctor", ("", "what", "found", "what to do"), [(f.state, f.what, f.found, f.remedy) for f in findings])
+    if any(finding.state == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def upload(
+    model: Annotated[str, typer.Argument(help="The model's id.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, gzip CSV, Parquet or JSON Lines.")],
+    wait: Annotated[bool, typer.Option(help="Follow it until it is admitted or rejected.")] = True,
+) -> None:
+    """Upload data; what happens then is shown."""
+    target = options.target()
+    sent = uploads.send(target, target.model(model), file)
+    if not wait:
+        as_json(vars(sent)) if options.json else console.print(f"s3://{sent.bucket}/{sent.key} version {sent.version}")
+        return
+    run = uploads.run_of(target, sent)
+    if options.json:
+        for _ in executions.follow(target, run):
+            pass
+        as_json({**vars(sent), "run": run.name, "ended": run.last})
+    else:
+        show(target, run)
+        if run.last in {"Admitted", "Rejected"}:
+            uploads.summarise(target, sent)
+    if run.last not in {"Admitted", "AlreadyTaken"}:
+        raise typer.Exit(5)
+
+
+@app.command()
+def predict(
+    model: Model = None,
+    row: Annotated[list[str] | None, typer.Option(help="A row as column=value,column=value; may be repeated.")] = None,
+    file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Rows as CSV or JSON.")] = None,
+    curl: Annotated[bool, typer.Option(help="Print the curl line that asks the same.")] = False,
+) -> None:
+    """Ask the model about rows, over HTTPS."""
+    target = options.target()
+    name = target.model(model)
+    rows = uploads.rows(row or [], file)
+    if curl:
+        console.print(inference.curl(target, name, rows), soft_wrap=True)
+        return
+    found = inference.predict(target, name, rows)
+    if options.json:
+        as_json([vars(item) for item in found])
+        return
+    shown = [(item.row, item.label, f"{item.score:.4f}", item.version, item.request_id) for item in found]
+    table(name, ("row", "label", "score", "version", "request id"), shown)
+
+
+@app.command()
+def label(
+    request_id: Annotated[str, typer.Argument(help="The answer's request id.")],
+    value: Annotated[str, typer.Argument(help="What was true.")],
+    model: Model = None,
+    row: Annotated[int, typer.Option(help="The row of the request.")] = 0,
+) -> None:
+    """Tell what was true for a prediction."""
+    target = options.target()
+    name = target.model(model)
+    number = float(value) if value.replace(".", "", 1).lstrip("-").isdigit() else value
+    taken = inference.label(target, name, [{"request_id": request_id, "row": row, "label": number}])
+    as_json({"accepted": taken}) if options.json else console.print(f"{taken} label taken.")
+
+
+@app.command()
+def status() -> None:
+    """What serves, what was uploaded, what runs."""
+    target = options.target()
+    found = history.status(target)
+    if options.json:
+        as_json(found)
+    else:
+        history.show_status(found)
+
+
+@app.command()
+def watch(
+    run: Annotated[str | None, typer.Argument(help="A run's name or stage; the newest without one.")] = None,
+) -> None:
+    """Follow a run until it has ended."""
+    target = options.target()
+    found = executions.find(target, run)
+    console.print(f"[bold]{found.workflow}[/] {found.name}")
+    show(target, found)
+    if found.status != "SUCCEEDED":
+        raise typer.Exit(4)
+
+
+@app.command()
+def retry(run: Annotated[str, typer.Argument(help="The failed run's name.")]) -> None:
+    """Start a failed run again with the same input."""
+    target = options.target()
+    started = executions.again(target, executions.find(target, run))
+    console.print(f"[bold]{started.workflow}[/] {started.name}")
+    if show(target, started).status != "SUCCEEDED":
+        raise typer.Exit(4)
+
+
+@app.command()
+def train(model: Model = None, reason: Annotated[str, typer.Option(help="Why, for the ledger.")] = "by hand") -> None:
+    """Train on everything that was admitted."""
+    target = options.target()
+    event = TrainingRequested(model=target.model(model), reason=reason, requested_by=target.caller())
+    document = {"source": SOURCE, "detail-type": event.name, "detail": event.model_dump(mode="json")}
+    started = executions.start(target, "train", document)
+    console.print(f"[bold]train[/] {started.name}")
+    if show(target, started).status != "SUCCEEDED":
+        raise typer.Exit(4)
+
+
+@app.command()
+def check(model: Model = None) -> None:
+    """Check the served traffic for drift now, without waiting for the schedule."""
+    target = options.target()
+    name = target.model(model)
+    run = show(target, executions.start(target, "monitor", {"model": name}))
+    if run.status != "SUCCEEDED":
+        raise typer.Exit(4)
+    history.show_drift(target, name)
+
+
+@app.command()
+def rollback(
+    model: Model = None, reason: Annotated[str, typer.Option(help="Why, for the ledger.")] = "by hand"
+) -> None:
+    """Serve the version before again; callers get it within five seconds."""
+    target = options.target()
+    answer = history.rollback(target, target.model(model), reason)
+    if options.json:
+        as_json(answer)
+    else:
+        console.print(f"Version {answer['version']} serves again (revision {answer['revision']}).")
+
+
+@app.command()
+def report(
+    model: Model = None,
+    stage: Annotated[str | None, typer.Option(help="ingest, train or monitor.")] = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Fetch the newest report; with --json its content."""
+    target = options.target()
+    found = evidence.newest(target, target.model(model), stage)
+    if options.json:
+        as_json(evidence.document(target, found))
+        return
+    path = evidence.fetch(target, found)
+    console.print(str(path), soft_wrap=True)
+    if browse:
+        typer.launch(path.as_uri())
+
+
+@app.command(name="history")
+def history_(
+    model: Model = None, verify: Annotated[bool, typer.Option("--verify", help="Check the chain of hashes.")] = False
+) -> None:
+    """Everything that was decided, by whom, on what evidence."""
+    target = options.target()
+    name = target.model(model)
+    entries = list(evidence.ledger(target, name))
+    if verify:
+        checked = history.verified(entries)
+        as_json({"entries": checked, "intact": True}) if options.json else console.print(
+            f"{checked} entries, each continuing the hash of the one before: the chain is intact."
+        )
+    elif options.json:
+        as_json([entry.model_dump(mode="json") for entry in entries])
+    else:
+        history.show_ledger(entries)
+
+
+@app.command()
+def logs(
+    what: Annotated[str, typer.Argument(help="A stage (serve) or a function (serve-infer).")] = "",
+    job: Annotated[str | None, typer.Option(help="A training job's name.")] = None,
+    minutes: Annotated[int, typer.Option(help="How far back.")] = 30,
+) -> None:
+    """The last lines of a stage, a function or a training job."""
+    for line in cloud.logs(options.target(), what, job, minutes):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+@app.command(name="demo")
+def demo_(
+    model: Annotated[str, typer.Option(help="A folder of models/ with a demo.yaml.")] = "",
+    reset: Annotated[bool, typer.Option(help="Throw away a local cloud that is not the demo's.")] = False,
+) -> None:
+    """A model's whole life on the local cloud: upload, training, release, predictions, drift, retraining."""
+    demo.run(model or None, reset=reset)
+
+
+def main() -> None:
+    """Run the command; an error is told with its headline and remedy, and gives the exit code."""
+    try:
+        app()
+    except InterlockError as error:
+        _tell(error.headline, error.message, error.next_step, {"error": type(error).__name__})
+        if options.verbose:
+            raise
+        sys.exit(error.exit_code)
+    except (ClientError, BotoCoreError) as error:
+        _tell("AWS refused", str(error), "Check the profile's permissions; `interlock doctor` helps.", {})
+        if options.verbose:
+            raise
+        sys.exit(7)
+    except KeyboardInterrupt:
+        console.print("\nStopped. What runs in the cloud goes on; `interlock watch` follows it.")
+        sys.exit(130)
+
+
+def _tell(headline: str, message: str, remedy: str, more: dict[str, Any]) -> None:
+    if options.json:
+        as_json({"headline": headline, "message": message, "remedy": remedy, **more})
+        return
+    console.print(f"[bold red]{headline}[/]")
+    console.print(message, markup=False, soft_wrap=True)
+    console.print(f"[bold]What to do:[/] {remedy}", soft_wrap=True)

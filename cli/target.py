@@ -1,0 +1,111 @@
+"""Which cloud a command speaks to: the local one, or AWS by a named profile. The only place that makes clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from interlock.aws.http import signed
+from interlock.errors import DependencyUnavailable, InvalidSettings, UnknownModel
+from localcloud.supervisor import LocalCloud
+
+
+@dataclass(frozen=True)
+class Target:
+    """A cloud and the environment in it. The local one never sees a profile, AWS never a local endpoint."""
+
+    environment: str
+    local: LocalCloud | None
+    profile: str | None
+
+    @classmethod
+    def find(cls, environment: str, profile: str | None) -> Target:
+        """AWS when a profile is named, else the local cloud.
+
+        Raises:
+            DependencyUnavailable: no profile was named and no local cloud runs.
+        """
+        if profile is not None:
+            return cls(environment, None, profile)
+        local = LocalCloud.load()
+        if local is None:
+            raise DependencyUnavailable(
+                "the local cloud does not run",
+                remedy="Start it with `interlock up`, or name an AWS profile: `interlock --profile <name> …`.",
+            )
+        return cls(environment, local, None)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        where = "the local cloud" if self.local else f"AWS (profile {self.profile}, {self.session.region_name})"
+        return f"{self.stack} on {where}"
+
+    @property
+    def stack(self) -> str:
+        """The environment's stack."""
+        return f"interlock-{self.environment}"
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        """Credentials and region."""
+        if self.local:
+            return self.local.session()
+        try:
+            return boto3.Session(profile_name=self.profile)
+        except BotoCoreError as error:
+            raise InvalidSettings(str(error), remedy="`aws configure list-profiles` shows the profiles.") from None
+
+    def client(self, service: str) -> Any:
+        """A client of this cloud."""
+        if self.local:
+            return self.local.client(service)
+        make: Any = self.session.client
+        return make(service)
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs.
+
+        Raises:
+            DependencyUnavailable: nothing is deployed.
+        """
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        except (ClientError, IndexError):
+            raise DependencyUnavailable(
+                f"{self.stack} is not deployed", remedy="Deploy it with `interlock deploy`."
+            ) from None
+        return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+
+    @property
+    def models(self) -> list[str]:
+        """Ids of the deployed models."""
+        return [name for name in self.outputs["Models"].split(",") if name]
+
+    def model(self, name: str | None) -> str:
+        """The named model, or the only one.
+
+        Raises:
+            UnknownModel: there is none of that name, or several to choose from.
+        """
+        if name is None and len(self.models) == 1:
+            return self.models[0]
+        if name not in self.models:
+            raise UnknownModel(
+                f"'{name}' is not deployed" if name else "several models are deployed: name one",
+                remedy=f"Deployed are: {', '.join(self.models) or 'none'}.",
+            )
+        return name
+
+    def call(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes, dict[str, str]]:
+        """A signed call of the API; answers status, body and headers."""
+        return signed(method, self.outputs["ApiUrl"].rstrip("/") + path, body, self.session)
+
+    def caller(self) -> str:
+        """ARN of who runs the command, for the ledger."""
+        return str(self.client("sts").get_caller_identity()["Arn"])

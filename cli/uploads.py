@@ -1,0 +1,108 @@
+"""Uploads: sent, followed, summed up; rows read from the command line or a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from cli import evidence
+from cli.executions import Run, wait_for
+from cli.target import Target
+from cli.view import console, table
+from interlock.errors import InvalidRequest
+from interlock.keys import INCOMING, upload
+
+# Clocks of the laptop and the cloud may differ a little.
+_SKEW = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An upload that has arrived."""
+
+    model: str
+    bucket: str
+    key: str
+    version: str
+    at: datetime
+
+    @property
+    def claim(self) -> str:
+        """Under which its reports lie."""
+        return upload(self.bucket, self.key, self.version).claim
+
+
+def send(target: Target, model: str, file: Path, name: str | None = None) -> Sent:
+    """Put a file where uploads are taken from, with a bar on a terminal."""
+    key, bucket, at = f"{INCOMING}{model}/{name or file.name}", target.outputs["DataBucket"], datetime.now(UTC)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(f"uploading {file.name}", total=file.stat().st_size)
+        target.client("s3").upload_file(
+            str(file), bucket, key, Callback=lambda sent: progress.update(bar, advance=sent)
+        )
+    head = target.client("s3").head_object(Bucket=bucket, Key=key)
+    return Sent(model, bucket, key, head["VersionId"], at)
+
+
+def run_of(target: Target, sent: Sent) -> Run:
+    """The ingest that took this upload."""
+
+    def mine(run: Run) -> bool:
+        found = run.input.get("detail", {}).get("object", {})
+        return bool(found.get("key") == sent.key and found.get("version-id") == sent.version)
+
+    return wait_for(target, "ingest", sent.at - _SKEW, mine)
+
+
+def summarise(target: Target, sent: Sent) -> dict[str, Any]:
+    """Show what ingest found; answers its document."""
+    prefix = f"reports/{sent.model}/ingest/{sent.claim}/report.html"
+    found = evidence.document(target, evidence.Report(sent.model, "ingest", sent.claim, prefix, None))
+    verdict = "admitted" if found["verdict"] == "admit" else "[red]rejected[/]"
+    console.print(
+        f"  {verdict}: {found['rows']:,} rows, {found['bad_rows']:,} bad; {found['train_rows']:,} to train on, "
+        f"{found['holdout_rows']:,} held out"
+    )
+    for problem in found["problems"]:
+        console.print(f"  [red]{problem['condition']}[/]: {problem['found']}. {problem['remedy']}.")
+    rows = [
+        (
+            item["column"] or "(whole row)",
+            item["rule"],
+            item["count"],
+            "; ".join(f"row {one['row']}: {one['value']}" for one in item["examples"][:2]),
+        )
+        for item in found["findings"]
+    ]
+    table("", ("column", "rule", "rows", "first found"), rows)
+    return found
+
+
+def rows(given: list[str], file: Path | None) -> list[dict[str, Any]]:
+    """Rows from `column=value,…` words or from a CSV or JSON file.
+
+    Raises:
+        InvalidRequest: there are none, or one cannot be read.
+    """
+    found: list[dict[str, Any]] = []
+    for words in given:
+        pairs = [word.partition("=") for word in words.split(",")]
+        if wrong := [name for name, sign, _ in pairs if not sign]:
+            raise InvalidRequest(f"--row: {', '.join(wrong)} is not column=value")
+        found.append({name.strip(): value or None for name, _, value in pairs})
+    if file is not None:
+        text = file.read_text("utf-8-sig")
+        if text.lstrip().startswith(("[", "{")):
+            document = json.loads(text)
+            found += document if isinstance(document, list) else document.get("rows", [document])
+        else:
+            found += [{name: value or None for name, value in row.items()} for row in csv.DictReader(text.splitlines())]
+    if not found:
+        raise InvalidRequest("there are no rows to ask about", remedy="Give --row column=value,… or --file.")
+    return found

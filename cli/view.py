@@ -1,0 +1,75 @@
+"""How results are shown: tables for people, JSON for machines, one line each where nobody watches."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# The terminal's own width; wide enough to keep a line whole where there is no terminal.
+console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+_TONES = {
+    "pass": "green",
+    "succeeded": "green",
+    "admitted": "green",
+    "stable": "green",
+    "ok": "green",
+    "warn": "yellow",
+    "too_few": "yellow",
+    "running": "cyan",
+    "fail": "red",
+    "failed": "red",
+    "rejected": "red",
+    "drift": "red",
+    "timed_out": "red",
+    "aborted": "red",
+}
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table with a title; nothing for no rows."""
+    listed = [[tone(cell) for cell in row] for row in rows]
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim", title_style="bold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in listed:
+        drawn.add_row(*row)
+    if listed:
+        console.print(drawn)
+        console.print()
+
+
+def tone(value: Any) -> str:
+    """A cell; well-known words in their colour."""
+    text = "" if value is None else str(value)
+    colour = _TONES.get(text.lower())
+    return f"[{colour}]{text}[/]" if colour else text.replace("[", "\\[")
+
+
+def step(text: str) -> None:
+    """A headline of something long."""
+    console.print(f"[bold]{text}[/]")
+
+
+def note(text: str) -> None:
+    """A line below it."""
+    console.print(f"  [dim]{text}[/]" if not text.startswith("[") else f"  {text}")
+
+
+def as_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def ago(moment: datetime) -> str:
+    """How long ago something was."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{max(0, seconds):.0f} s ago"
