@@ -13,8 +13,16 @@ from interlock.errors import UnknownModel
 from interlock.schema import Model
 from interlock.spec import Kind, ModelSpec
 
-# Metrics a gate may name, by what the model predicts; `interlock.stats.metrics` computes them.
 _FEATURE_TYPES = {ColumnType.STRING, ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN}
+# Metrics a gate may name, by what the model predicts; `interlock.stats.metrics` computes them.
+_CLASSIFIED = frozenset({"roc_auc", "log_loss", "accuracy", "brier", "calibration_error"})
+METRIC_NAMES = {
+    Kind.BINARY: _CLASSIFIED,
+    Kind.MULTICLASS: _CLASSIFIED,
+    Kind.REGRESSION: frozenset({"rmse", "mae", "r2"}),
+}
+# Estimators that predict one of the two only.
+_CLASSES_ONLY, _NUMBERS_ONLY = {"logistic_regression"}, {"ridge"}
 
 
 class DeployedModel(Model):
@@ -44,6 +52,22 @@ class DeployedModel(Model):
             raise ValueError(f"target.positive '{target.positive}' is not one of {', '.join(self.classes)}")
         if unknown := sorted({limit.column for limit in self.spec.gate.fairness} - known):
             raise ValueError(f"fairness columns not in the contract: {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_target(self) -> Self:
+        kind, gate, training = self.spec.target.kind, self.spec.gate, self.spec.training
+        if kind is Kind.BINARY and len(self.classes) != 2:
+            raise ValueError(f"a binary target has two classes; '{self.target.name}' has {', '.join(self.classes)}")
+        if unknown := sorted(set(gate.metrics) - METRIC_NAMES[kind]):
+            raise ValueError(
+                f"gate.metrics: a {kind} model has no {', '.join(unknown)}; it has {', '.join(sorted(METRIC_NAMES[kind]))}"
+            )
+        if gate.fairness and kind is not Kind.BINARY:
+            raise ValueError("gate.fairness: equal opportunity needs a binary target")
+        wrong = _CLASSES_ONLY if kind is Kind.REGRESSION else _NUMBERS_ONLY
+        if training.script is None and training.estimator in wrong:
+            raise ValueError(f"training.estimator: {training.estimator} cannot predict a {kind} target")
         return self
 
     @property
