@@ -18,10 +18,8 @@ from interlock.records import Lease, LiveRelease, PendingTraining
 from interlock.settings import StateTable
 from interlock.spec import TrainOn
 
-# From the launch to the job's first second: instances are sometimes scarce.
-_START = timedelta(minutes=30)
-# All other steps at their time-outs, with their retries.
-_STEPS = timedelta(minutes=90)
+# Beyond the job's own limit: instances are sometimes scarce, and all other steps may run into their time-outs.
+_MARGIN = timedelta(minutes=150)
 
 
 class Settings(StateTable):
@@ -32,18 +30,17 @@ class Settings(StateTable):
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether to go on. `timeout_seconds` is how long the workflow waits for the job."""
+    """Whether to go on, with what run, and why."""
 
     go: bool
     model: str
     run: str
     reason: str
-    timeout_seconds: int
 
 
 @observed
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """{event, detail, execution, started} → {go, model, run, reason, timeout_seconds}.
+    """{event, detail, execution, started} → {go, model, run, reason}.
 
     Raises:
         LeaseHeld: another training of the model runs; a note is left for its end.
@@ -82,12 +79,11 @@ def acquire(
         LeaseHeld: another training runs.
     """
     run = keys.run_id(started, execution)
-    wait = timedelta(minutes=model.spec.training.max_minutes) + _START
     go, reason = wanted(state, registry, model, event, detail)
-    answer = Answer(go=go, model=model.id, run=run, reason=reason, timeout_seconds=int(wait.total_seconds()))
+    answer = Answer(go=go, model=model.id, run=run, reason=reason)
     if not go:
         return answer
-    expires = now + wait + _STEPS
+    expires = now + timedelta(minutes=model.spec.training.max_minutes) + _MARGIN
     lease = Lease(model=model.id, execution=execution, run=run, reason=reason, expires_at=expires)
 
     def take() -> bool:

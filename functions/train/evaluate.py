@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -69,22 +68,31 @@ def evaluate(
     Raises:
         ChecksumMismatch, TrainingFailed: as the handler.
     """
+    with tempfile.TemporaryDirectory(prefix="evaluate-") as scratch:
+        return _evaluate(state, data, artefacts, manifest_ref, job, serve_memory, Path(scratch))
+
+
+def _evaluate(
+    state: State,
+    data: Objects,
+    artefacts: Objects,
+    manifest_ref: ObjectRef,
+    job: JobAnswer,
+    serve_memory: int,
+    scratch: Path,
+) -> ObjectRef:
     manifest = TrainingManifest.from_json(data.get(manifest_ref))
     model = DeployedModel.from_json(data.get(manifest.settings))
-    scratch = Path(tempfile.mkdtemp(prefix="evaluate-"))
-    try:
-        onnx, report, native = _output(artefacts, job, scratch)
-        holdout = Holdout(data.get_file(manifest.holdout, scratch / "holdout.parquet"))
-        if manifest.holdout_rows != len(native) or not len(native):
-            raise TrainingFailed(
-                f"{model.id}: the job scored {len(native)} held-out rows of {manifest.holdout_rows}",
-                remedy="Upload more labelled data, or retry the run.",
-            )
-        feeds = holdout.feeds(signature(model))
-        challenger = scoring.run(onnx, feeds)
-        measured = _measure(onnx, feeds, scratch, serve_memory)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    onnx, report, native = _output(artefacts, job, scratch)
+    holdout = Holdout(data.get_file(manifest.holdout, scratch / "holdout.parquet"))
+    if manifest.holdout_rows != len(native) or not len(native):
+        raise TrainingFailed(
+            f"{model.id}: the job scored {len(native)} held-out rows of {manifest.holdout_rows}",
+            remedy="Upload more labelled data, or retry the run.",
+        )
+    feeds = holdout.feeds(signature(model))
+    challenger = scoring.run(onnx, feeds)
+    measured = _measure(onnx, feeds, scratch, serve_memory)
     kind, threshold = model.spec.target.kind, report.threshold
     tolerance = model.spec.gate.parity.max_difference
     champion, champion_scores = _champion(state, artefacts, model, holdout)

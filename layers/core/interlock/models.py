@@ -60,9 +60,8 @@ class DeployedModel(Model):
         if kind is Kind.BINARY and len(self.classes) != 2:
             raise ValueError(f"a binary target has two classes; '{self.target.name}' has {', '.join(self.classes)}")
         if unknown := sorted(set(gate.metrics) - METRIC_NAMES[kind]):
-            raise ValueError(
-                f"gate.metrics: a {kind} model has no {', '.join(unknown)}; it has {', '.join(sorted(METRIC_NAMES[kind]))}"
-            )
+            known = ", ".join(sorted(METRIC_NAMES[kind]))
+            raise ValueError(f"gate.metrics: a {kind} model has no {', '.join(unknown)}; it has {known}")
         if gate.fairness and kind is not Kind.BINARY:
             raise ValueError("gate.fairness: equal opportunity needs a binary target")
         wrong = _CLASSES_ONLY if kind is Kind.REGRESSION else _NUMBERS_ONLY
