@@ -48,11 +48,19 @@ class Alarms(Construct):
             statistic="Sum",
             period=_FIVE,
         )
+        drift = cloudwatch.Metric(
+            namespace="Interlock",
+            metric_name="Drift",
+            dimensions_map={"service": "monitor"},
+            statistic="Sum",
+            period=_FIVE,
+        )
         watched = {
             "serve-errors": (serve.infer.function.metric_errors(period=_FIVE), 1, "The serving function failed"),
             "serve-stale": (stale, 1, "The live release could not be read; the last one serves on"),
             "api-5xx": (serve.api.metric_server_error(period=_FIVE, statistic="Sum"), 5, "The API answers with errors"),
             "capture-errors": (serve.capture.metric_errors(period=_FIVE), 1, "Predictions are not being kept"),
+            "drift": (drift, 1, "Traffic has drifted; the monitor's own message says where and what was done"),
             "dead-letters": (
                 foundation.dead_letters.metric_approximate_number_of_messages_visible(period=_FIVE),
                 1,

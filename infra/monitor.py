@@ -42,6 +42,7 @@ class Monitor(Construct):
                 "monitor",
                 "decide",
                 "Decides what a drift leads to",
+                layers=["numeric"],
                 environment={"TRAINING_PRICE_PER_HOUR": str(foundation.settings.training_price_per_hour)},
             )
             .reads("reports/", "training/")
@@ -67,7 +68,7 @@ class Monitor(Construct):
                         "window": jsonata("$states.result.Payload.window"),
                         "result": jsonata("$states.result.Payload.result"),
                     },
-                    catch=[("States.ALL", "Failed")],
+                    catch=[("NotServing", "NothingServes"), ("States.ALL", "Failed")],
                     next_state="Decide",
                 ),
                 "Decide": task(
@@ -77,6 +78,7 @@ class Monitor(Construct):
                     next_state="Decided",
                 ),
                 "Decided": succeed(),
+                "NothingServes": succeed(),
                 "Failed": fail(),
             },
             functions=[drift, decide],

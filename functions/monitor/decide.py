@@ -40,14 +40,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     result = WindowResult.from_json(data.get(ObjectRef.model_validate(event["result"])))
     past = look_back(state, data, result, settings.training_price_per_hour)
     outcome = once(state, decide(result, past, model.spec.monitoring.retrain, datetime.now(UTC)))
-    carry_out(
-        outcome,
-        result,
-        context.function_name,
-        Ledger(settings.ledger_table),
-        EventBus(settings.bus_name),
-        AlertTopic(settings.alerts_topic),
-    )
+    if not outcome.told:
+        carry_out(
+            outcome,
+            result,
+            context.function_name,
+            Ledger(settings.ledger_table),
+            EventBus(settings.bus_name),
+            AlertTopic(settings.alerts_topic),
+        )
+        state.put(*_place(outcome), outcome.model_copy(update={"told": True}))
     return {"action": outcome.action, "reason": outcome.reason}
 
 
@@ -60,22 +62,21 @@ def look_back(state: State, data: Objects, result: WindowResult, price_per_hour:
     return Past(
         outcomes=tuple(outcomes),
         jobs=tuple((job.ended_at, job.billable_seconds / 3600 * price_per_hour) for job in jobs),
-        new_datasets=tuple(sorted(set(admitted) - _trained_on(data, result))),
+        new_datasets=tuple(sorted(set(admitted) - _used(data, result))),
     )
 
 
 def once(state: State, outcome: Outcome) -> Outcome:
     """Keep the outcome; the one that was decided before stands, whoever decides again."""
-    pk, sk = f"model#{outcome.model}", f"outcome#{outcome.window}"
-    if state.put_new(pk, sk, outcome):
+    if state.put_new(*_place(outcome), outcome):
         return outcome
-    return state.get(Outcome, pk, sk) or outcome
+    return state.get(Outcome, *_place(outcome)) or outcome
 
 
 def carry_out(
     outcome: Outcome, result: WindowResult, actor: str, ledger: Ledger, bus: EventBus, alerts: AlertTopic
 ) -> None:
-    """Write the decision down, then tell it. A repeat tells it again; who listens takes an event twice."""
+    """Write the decision down, then tell it. Told again when it died half-way: rather twice than never."""
     drifted = result.drift.drifted
     ledger.append(
         Decision(
@@ -102,8 +103,16 @@ def carry_out(
         alerts.send(*alert(outcome, result))
 
 
-def _trained_on(data: Objects, result: WindowResult) -> set[str]:
-    """Ids of the datasets that the champion was trained on."""
+def _place(outcome: Outcome) -> tuple[str, str]:
+    """Where an outcome lies in the state table."""
+    return f"model#{outcome.model}", f"outcome#{outcome.window}"
+
+
+def _used(data: Objects, result: WindowResult) -> set[str]:
+    """Ids of the datasets that the champion's training has seen; those that it had to skip would be skipped again."""
     key = keys.training(result.model, result.run, "manifest.json")
     stored = data.describe(key)
-    return set(TrainingManifest.from_json(data.get(stored)).datasets) if stored else set()
+    if stored is None:
+        return set()
+    manifest = TrainingManifest.from_json(data.get(stored))
+    return {*manifest.datasets, *manifest.skipped}

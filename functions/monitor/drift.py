@@ -15,14 +15,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
-from interlock.errors import UnknownModel
+from interlock.errors import NotServing
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, metrics, observed
 from interlock.records import LiveRelease, ObjectRef
 from interlock.report import page
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.stats.drift.reference import Reference
-from interlock.stats.drift.verdict import WindowDrift, judge
+from interlock.stats.drift.verdict import judge
 from monitor.result import WindowResult
 from monitor.window import count, fetch
 
@@ -32,25 +32,31 @@ class Settings(DataBucket, ArtefactsBucket, StateTable):
 
 
 @observed
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """{model, at, execution} → {window, verdict, result}."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """{model, at, execution} → {window, verdict, result}.
+
+    Raises:
+        NotServing: the model has not been released yet.
+    """
     settings = Settings.load()
     model = deployed(event["model"])
     at = datetime.fromisoformat(event["at"]).astimezone(UTC)
     state = State(settings.state_table)
     live = state.get(LiveRelease, f"model#{model.id}", "live")
     if live is None or live.champion is None:
-        raise UnknownModel(f"no version of '{model.id}' serves yet: there is no traffic to check")
+        raise NotServing(f"no version of '{model.id}' serves yet: there is no traffic to check")
     artefacts = Objects(settings.artefacts_bucket)
     reference = Reference.from_json(artefacts.get(live.champion.reference))
-    result, stored = check(Objects(settings.data_bucket), model, live, reference, at)
+    # Half for the engine: the interpreter and one column's values need room too.
+    memory = max(256, int(context.memory_limit_in_mb) // 2)
+    result, stored = check(Objects(settings.data_bucket), model, live, reference, at, memory)
     logger.append_keys(model=model.id, window=result.window)
     _measure(result)
     return {"window": result.window, "verdict": result.state, "result": stored.model_dump(mode="json")}
 
 
 def check(
-    data: Objects, model: DeployedModel, live: LiveRelease, reference: Reference, at: datetime
+    data: Objects, model: DeployedModel, live: LiveRelease, reference: Reference, at: datetime, memory_mb: int = 1024
 ) -> tuple[WindowResult, ObjectRef]:
     """Judge the window that ends at `at` and write its report; the same time gives the same window again."""
     champion = live.champion
@@ -59,7 +65,7 @@ def check(
     scratch = Path(tempfile.mkdtemp(prefix="monitor-"))
     try:
         files = fetch(data, model.id, start, at, scratch)
-        rows, columns = count(files, model, reference, champion.version, start, at)
+        rows, columns = count(files, model, reference, champion.version, start, at, scratch, memory_mb)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     drift = judge(columns, rows, model.spec.monitoring.drift)
@@ -96,10 +102,17 @@ def _restricted(model: DeployedModel) -> set[str]:
 
 
 def _measure(result: WindowResult) -> None:
-    """One metric a window; what each column gave are properties of the log line, which cost nothing."""
-    drift: WindowDrift = result.drift
+    """Three metrics a window; what each column gave are properties of the log line, which cost nothing."""
+    drift = result.drift
     metrics.add_dimension(name="model", value=result.model)
+    # Once more over all models, for the one alarm.
+    metrics.add_dimensions(service="monitor")
     metrics.add_metric(name="Drift", unit=MetricUnit.Count, value=int(result.state == "drift"))
     metrics.add_metric(name="RowsChecked", unit=MetricUnit.Count, value=drift.rows)
-    for column in drift.columns:
-        metrics.add_metadata(key=f"psi.{column.column}", value=round(column.psi, 4))
+    metrics.add_metric(
+        name="ShareDrifted", unit=MetricUnit.Percent, value=100 * len(drift.drifted) / max(1, len(drift.columns))
+    )
+    metrics.add_metadata(
+        key="columns",
+        value={column.column: {"state": column.state, "psi": round(column.psi, 4)} for column in drift.columns},
+    )

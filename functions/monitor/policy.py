@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from interlock.spec import Retrain
 from monitor.result import Outcome, WindowResult
 
+_UPLOAD = "upload newer labelled data, then `interlock check`; a retraining follows by itself"
+_BY_HAND = "`interlock train` trains now, whatever the brakes say"
+
 
 @dataclass(frozen=True)
 class Past:
@@ -23,52 +26,69 @@ class Past:
 
 def decide(result: WindowResult, past: Past, policy: Retrain, now: datetime) -> Outcome:
     """Decide about one window."""
-    action, reason = "none", _plain(result)
-    judged = [item for item in past.outcomes if item.state in {"drift", "stable", "warn"}]
+    action, reason, remedy = "none", _plain(result), ""
+    # Windows that say nothing, and those that only warn, neither begin a drift nor end one.
+    judged = [item for item in past.outcomes if item.state in {"drift", "stable"}]
     before = max(judged, key=lambda item: item.at, default=None)
     if result.state == "drift":
-        held_back = _brake(past, policy, now)
-        action = "alert" if held_back else "retrain"
-        reason = held_back or f"{_plain(result)}; {len(past.new_datasets)} newer datasets to train on"
+        brake = _brake(past, policy, now)
+        if brake is None:
+            new = len(past.new_datasets)
+            action, reason = "retrain", f"{reason}; {new} newer {'dataset' if new == 1 else 'datasets'} to train on"
+        else:
+            action, (reason, remedy) = "alert", brake
     elif result.state == "stable" and before is not None and before.state == "drift":
-        action, reason = "resolved", f"the traffic looks like the training data again ({result.drift.rows} rows)"
-    return Outcome(model=result.model, window=result.window, at=now, state=result.state, action=action, reason=reason)
+        action = "resolved"
+        reason = f"the traffic looks like the training data of version {result.version} ({result.drift.rows:,} rows)"
+    return Outcome(
+        model=result.model,
+        window=result.window,
+        at=now,
+        state=result.state,
+        action=action,
+        reason=reason,
+        remedy=remedy,
+    )
 
 
 def _plain(result: WindowResult) -> str:
-    if result.state == "silent":
-        return "nobody called in this window"
-    if result.state == "too_few":
-        return f"{result.drift.rows} rows are too few to judge"
-    if result.state == "drift":
-        return f"{len(result.drift.drifted)} of {len(result.drift.columns)} columns drifted"
-    return f"nothing that matters differs from the training data ({result.drift.rows} rows)"
+    drift = result.drift
+    match result.state:
+        case "silent":
+            return "nobody called in this window"
+        case "too_few":
+            return f"{drift.rows:,} rows are too few to judge"
+        case "drift":
+            return f"{len(drift.drifted)} of {len(drift.columns)} columns drifted"
+        case "warn":
+            moved = sum(column.state == "warn" for column in drift.columns)
+            return f"{moved} of {len(drift.columns)} columns have begun to move, not far enough to act"
+        case "stable":
+            return f"nothing that matters differs from the training data ({drift.rows:,} rows)"
 
 
-def _brake(past: Past, policy: Retrain, now: datetime) -> str | None:
-    """Why a retraining is not requested, when it is not."""
+def _brake(past: Past, policy: Retrain, now: datetime) -> tuple[str, str] | None:
+    """Why a retraining is not requested, and what a person can do; None when it is."""
     if not policy.on_drift:
-        return "model.yaml says that drift does not retrain"
+        return "model.yaml says that drift does not retrain", "look at the report; `interlock train` trains now"
     if not past.new_datasets:
-        return (
-            "there is no labelled data that the champion has not been trained on: training on the same rows again "
-            "cannot help against drift; upload newer data"
-        )
+        return "the champion has been trained on all the data there is, and the same rows cannot help", _UPLOAD
     asked = sorted(item.at for item in past.outcomes if item.action == "retrain")
     free_at = asked[-1] + timedelta(hours=policy.cooldown_hours) if asked else now
     if free_at > now:
-        return (
-            f"the last retraining was requested at {asked[-1]:%Y-%m-%d %H:%M}; the cool-down ends {free_at:%H:%M} UTC"
-        )
-    today = [at for at in asked if at.date() == now.date()]
-    if len(today) >= policy.max_per_day:
-        return f"{len(today)} retrainings were requested today; model.yaml allows {policy.max_per_day}"
-    month = [cost for at, cost in past.jobs if (at.year, at.month) == (now.year, now.month)]
+        why = f"one was requested at {asked[-1]:%Y-%m-%d %H:%M} UTC and the cool-down ends {free_at:%Y-%m-%d %H:%M} UTC"
+        return why, f"the first check after the cool-down asks again if the drift stays; {_BY_HAND}"
+    today = sum(at.date() == now.date() for at in asked)
+    if today >= policy.max_per_day:
+        why = f"model.yaml allows {policy.max_per_day} a day (UTC), and {today} were requested today"
+        return why, f"tomorrow's check asks again if the drift stays; {_BY_HAND}"
+    spent = sum(cost for at, cost in past.jobs if (at.year, at.month) == (now.year, now.month))
     # The next one will cost about what the last one did.
-    expected = past.jobs[-1][1] if past.jobs else 0.0
-    if sum(month) + expected > policy.budget_usd_per_month:
-        return (
-            f"trainings of this month cost ${sum(month):.2f}, one more about ${expected:.2f}; "
-            f"model.yaml allows ${policy.budget_usd_per_month:.2f} a month"
+    _, expected = max(past.jobs, default=(now, 0.0))
+    allowed = policy.budget_usd_per_month
+    if spent + expected > allowed:
+        why = (
+            f"the month's trainings cost ${spent:.2f}, another about ${expected:.2f}; model.yaml allows ${allowed:.2f}"
         )
+        return why, f"raise monitoring.retrain.budget_usd_per_month in model.yaml and deploy; {_BY_HAND}"
     return None

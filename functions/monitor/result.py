@@ -29,7 +29,7 @@ class WindowResult(Model):
 
 
 class Outcome(Model):
-    """What was decided about a window. `state` is the window's; an outcome is decided once."""
+    """What was decided about a window, once. `state` is the window's; `told` is set when everybody has been told."""
 
     schema_version: Literal[1] = 1
     model: ModelId
@@ -38,3 +38,5 @@ class Outcome(Model):
     state: State | Literal["silent"]
     action: Literal["none", "alert", "resolved", "retrain"]
     reason: str
+    remedy: str = ""
+    told: bool = False

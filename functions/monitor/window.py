@@ -16,7 +16,7 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.contract import Column
 from interlock.models import DeployedModel
-from interlock.sql import quoted
+from interlock.sql import quoted, text
 from interlock.stats.drift.reference import CategoryReference, NumberReference, Reference
 from interlock.stats.drift.verdict import Counted
 
@@ -36,14 +36,31 @@ def fetch(data: Objects, model: str, start: datetime, end: datetime, scratch: Pa
 
 
 def count(
-    files: Iterable[Path], model: DeployedModel, reference: Reference, version: int, start: datetime, end: datetime
+    files: Iterable[Path],
+    model: DeployedModel,
+    reference: Reference,
+    version: int,
+    start: datetime,
+    end: datetime,
+    scratch: Path,
+    memory_mb: int = 1024,
 ) -> tuple[int, list[Counted]]:
-    """Rows of the version's traffic in (start, end], and every column's counts; a prediction counts once."""
-    listed = ", ".join(f"'{path}'" for path in files)
+    """Rows of the version's traffic in (start, end], and every column's counts; a prediction counts once.
+
+    The engine takes `memory_mb` at most and spills into `scratch`, the only place where a function may write.
+    """
+    listed = ", ".join(text(str(path)) for path in files)
     if not listed:
         return 0, []
-    con = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    # A model's columns may have changed since older captures of the window were written.
+    con = duckdb.connect(
+        config={
+            "memory_limit": f"{memory_mb}MB",
+            "temp_directory": str(scratch / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    # A model's columns, and their types, may have changed since older captures of the window were written.
     con.execute(
         f"CREATE TABLE traffic AS SELECT DISTINCT ON (request_id, row) * FROM"  # noqa: S608 - paths are ours
         f" read_parquet([{listed}], union_by_name=true) WHERE version = ? AND time > ? AND time <= ?",
@@ -63,15 +80,16 @@ def count(
 
 def _column(con: duckdb.DuckDBPyConnection, column: Column, reference: Reference) -> Counted | None:
     name = f"in_{column.name}"
+    # The values of a restricted column stay out of every report.
     if number := reference.numbers.get(column.name):
         if column.restricted:
-            return _bins(con, column.name, name, number.counts, number.missing, _ranges(number))
+            labels = [f"range {place}" for place in range(1, len(number.counts) + 1)]
+            return _bins(con, column.name, name, number.counts, number.missing, labels)
         return _number(column.name, _values(con, name), number)
     category = reference.categories.get(column.name)
     if category is None:
         return None
     if column.restricted:
-        # The names of a restricted column's categories stay out of every report.
         labels = [f"group {place}" for place in range(1, len(category.categories) + 1)]
         return _bins(con, column.name, name, (*category.counts, category.other), category.missing, [*labels, _OTHER])
     return _category(con, column.name, name, category)
@@ -99,8 +117,9 @@ def _bins(
     missing: int,
     labels: list[str],
 ) -> Counted:
-    found = con.execute(f"SELECT {quoted(name)}, count(*) FROM traffic GROUP BY 1").fetchall()  # noqa: S608
-    counts = dict(found)
+    counts = dict(
+        con.execute(f"SELECT TRY_CAST({quoted(name)} AS INTEGER), count(*) FROM traffic GROUP BY 1").fetchall()  # noqa: S608
+    )
     now = [int(counts.get(place, 0)) for place in range(len(before))]
     # The place after the last category: rare in training, or never seen there.
     new = now[-1] if labels[-1] == _OTHER and not before[-1] else 0
@@ -119,7 +138,8 @@ def _category(con: duckdb.DuckDBPyConnection, column: str, name: str, reference:
     found: dict[Any, int] = dict(
         con.execute(f"SELECT CAST({quoted(name)} AS VARCHAR), count(*) FROM traffic GROUP BY 1").fetchall()  # noqa: S608
     )
-    missing = int(found.pop(None, 0))
+    # The model is fed the empty text where a value is missing (interlock.inference).
+    missing = int(found.pop(None, 0)) + (0 if "" in reference.categories else int(found.pop("", 0)))
     known = [int(found.pop(category, 0)) for category in reference.categories]
     rest = sum(found.values())
     return Counted(
@@ -142,10 +162,9 @@ def _ranges(reference: NumberReference) -> list[str]:
 
 
 def _values(con: duckdb.DuckDBPyConnection, name: str) -> npt.NDArray[np.float64]:
-    found = con.execute(f"SELECT CAST({quoted(name)} AS DOUBLE) AS value FROM traffic").fetchnumpy()["value"]  # noqa: S608
+    found = con.execute(f"SELECT TRY_CAST({quoted(name)} AS DOUBLE) AS value FROM traffic").fetchnumpy()["value"]  # noqa: S608
     return np.asarray(np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan))
 
 
 def _rows(con: duckdb.DuckDBPyConnection) -> int:
-    answer = con.execute("SELECT count(*) FROM traffic").fetchone()
-    return int(answer[0]) if answer else 0
+    return int(con.execute("SELECT count(*) FROM traffic").fetchall()[0][0])

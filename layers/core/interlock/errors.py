@@ -15,7 +15,8 @@
     │   ├── AlreadyClaimed          the same event came before
     │   ├── LeaseHeld               another training of this model is running
     │   ├── RevisionChanged         the live release changed since it was read
-    │   └── NothingNew              a training on data that has been trained on already
+    │   ├── NothingNew              a training on data that has been trained on already
+    │   └── NotServing              no version of the model serves yet
     ├── TrainingFailed              the job ended without a model                         500
     │   ├── TrainingTimedOut
     │   └── TrainingStopped
@@ -170,6 +171,13 @@ class NothingNew(Conflict):
 
     headline = "Nothing new to train on"
     remedy = "Upload newer labelled data: more training on the same rows cannot help against drift."
+
+
+class NotServing(Conflict):
+    """No version of the model serves yet, so that there is no traffic to check."""
+
+    headline = "Nothing serves yet"
+    remedy = "Nothing to do: the check begins with the first release."
 
 
 class TrainingFailed(InterlockError):

@@ -30,6 +30,15 @@ class ColumnDrift(Model):
     before: tuple[float, ...]
     now: tuple[float, ...]
 
+    @property
+    def moved(self) -> tuple[str, float, float] | None:
+        """The bin whose share changed most, with its share before and now; None when one side has no values."""
+        if not any(self.before) or not any(self.now):
+            return None
+        return max(
+            zip(self.bins, self.before, self.now, strict=True), key=lambda found: abs(found[2] - found[1]), default=None
+        )
+
 
 class WindowDrift(Model):
     """The whole window; `columns` with the most drifted first."""
