@@ -11,7 +11,7 @@ from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
 from interlock.aws.registry import Package, Registry
 from interlock.aws.state import State
-from interlock.errors import Refused
+from interlock.errors import Refused, RevisionChanged
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
 from interlock.records import ServedModel
@@ -69,8 +69,16 @@ def check(package: Package, artefacts: Objects) -> None:
 def promote(package: Package, by: str, execution: str, state: State, ledger: Ledger) -> int | None:
     """Change the live record and write it down; None when there is nothing to change.
 
-    A repeat of the same execution goes on with the change that it made before.
+    A repeat of the same execution goes on with the change that it made before. An automatic approval is told twice, by
+    the gate and by the registry: of two executions at once, the slower one finds its version champion already.
     """
+    try:
+        return _promote(package, by, execution, state, ledger)
+    except RevisionChanged:
+        return _promote(package, by, execution, state, ledger)
+
+
+def _promote(package: Package, by: str, execution: str, state: State, ledger: Ledger) -> int | None:
     before = read(state, package.model)
     after = promoted(before, package.candidate, package.model, by, f"approved: {execution}", datetime.now(UTC))
     if after is None:

@@ -47,5 +47,6 @@ def _captured(item: Input, value: Any) -> Any:
     if value is None:
         return None
     if item.categories is not None:
-        return category_bin(item.categories, str(value))
+        # The reference writes booleans as the data engine does.
+        return category_bin(item.categories, str(value).lower() if isinstance(value, bool) else str(value))
     return number_bin(item.edges or (), float(value))
