@@ -6,11 +6,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from interlock import errors
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
-from interlock.errors import InterlockError, NothingNew, TrainingFailed, TrainingStopped, TrainingTimedOut, reason
+from interlock.errors import InterlockError, reason
 from interlock.events import TrainingRequested
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
@@ -18,9 +19,6 @@ from interlock.records import PendingTraining
 from interlock.settings import Alerts, Bus, LedgerTable, StateTable
 from train.acquire import LEASE, PENDING, pk
 
-_REMEDIES: dict[str, type[InterlockError]] = {
-    kind.__name__: kind for kind in (TrainingFailed, TrainingTimedOut, TrainingStopped, NothingNew)
-}
 _ACTIONS = {"failed": "training failed", "nothing_new": "nothing new to train on"}
 
 
@@ -57,9 +55,7 @@ def conclude(
     """
     model, run, outcome = event["model"], event["run"], event["outcome"]
     if outcome in _ACTIONS:
-        # Step Functions' own errors (a time-out, a missing permission) have no class here.
         error, message = event.get("error") or "unknown", reason(event.get("cause"))
-        remedy = _REMEDIES.get(error, InterlockError).remedy
         ledger.append(
             Decision(
                 model=model,
@@ -73,7 +69,7 @@ def conclude(
         )
         alerts.send(
             f"{model}: {_ACTIONS[outcome]}",
-            f"Run {run} of {model}: {message}\n({error})\nWhat to do: {remedy}",
+            f"Run {run} of {model}: {message}\n({error})\nWhat to do: {_remedy(error)}",
         )
     state.delete(pk(model), LEASE, owner=event["execution"])
     note = state.get(PendingTraining, pk(model), PENDING)
@@ -81,3 +77,9 @@ def conclude(
         # The note stays until a run has the lease: acquiring takes it away, and the reconciler asks again if need be.
         bus.publish(TrainingRequested(model=model, reason=note.reason, requested_by=note.requested_by))
     return note is not None
+
+
+def _remedy(error: str) -> str:
+    """What to do about an error, by its class's name; Step Functions' own (a time-out, a missing right) have none."""
+    kind = getattr(errors, error, None)
+    return kind.remedy if isinstance(kind, type) and issubclass(kind, InterlockError) else InterlockError.remedy
