@@ -5,7 +5,7 @@ Percentile bootstrap (Efron and Tibshirani 1993, chapter 13), paired for the dif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,27 +49,36 @@ def intervals(
         two dictionaries by the metric's name; the second is empty without a champion.
     """
     generator = np.random.default_rng(seed)
-    drawn = np.empty((2, len(metrics), resamples))
+    models = [challenger] if champion is None else [challenger, champion]
+    computed = [[_on_rows(metric, y, model) for metric in metrics] for model in models]
+    drawn = np.empty((resamples, len(models), len(metrics)))
     for turn in range(resamples):
         rows = generator.integers(0, len(y), len(y))
-        for index, metric in enumerate(metrics):
-            drawn[0, index, turn] = metric.compute(y[rows], challenger.scores[rows], challenger.threshold)
-            if champion is not None:
-                drawn[1, index, turn] = metric.compute(y[rows], champion.scores[rows], champion.threshold)
+        drawn[turn] = [[compute(rows) for compute in model] for model in computed]
+    every = np.arange(len(y))
+    values = np.array([[compute(every) for compute in model] for model in computed])
     own, difference = {}, {}
     for index, metric in enumerate(metrics):
-        value = metric.compute(y, challenger.scores, challenger.threshold)
-        own[metric.name] = _interval(value, drawn[0, index])
+        own[metric.name] = _interval(values[0, index], drawn[:, 0, index])
         if champion is not None:
-            other = metric.compute(y, champion.scores, champion.threshold)
-            difference[metric.name] = _interval(value - other, drawn[0, index] - drawn[1, index])
+            difference[metric.name] = _interval(
+                values[0, index] - values[1, index], drawn[:, 0, index] - drawn[:, 1, index]
+            )
     return own, difference
+
+
+def _on_rows(metric: Metric, y: npt.NDArray[np.generic], model: Scored) -> Callable[[npt.NDArray[np.int64]], float]:
+    """The metric of some rows; losses a row are computed once and not for every resample."""
+    if metric.per_row is None:
+        return lambda rows: metric.compute(y[rows], model.scores[rows], model.threshold)
+    losses = metric.per_row(y, model.scores, model.threshold)
+    return lambda rows: float(losses[rows].mean())
 
 
 def _interval(value: float, drawn: Floats) -> Interval:
     # A resample that holds one class only has no AUC; it says nothing about the others.
     known = drawn[~np.isnan(drawn)]
     if not len(known):
-        return Interval(value, value, value)
+        return Interval(float(value), float(value), float(value))
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
+    return Interval(float(value), float(low), float(high))

@@ -25,7 +25,10 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says how good predictions are; `per_row` is there when it is the mean of losses a row."""
+    """A number that says how good predictions are; nan where it is not defined, or a score is not a number.
+
+    `per_row` is there when it is the mean of losses a row.
+    """
 
     name: str
     kind: Kind
@@ -36,22 +39,22 @@ class Metric:
 
 
 def roc_auc(y: npt.NDArray[np.generic], scores: Floats, _threshold: float = 0.5) -> float:
-    """Probability that a positive is scored above a negative, ties counting half (Mann-Whitney U); nan if undefined."""
+    """Probability that a positive is scored above a negative, ties counting half (Mann-Whitney U)."""
     positive = np.asarray(y, dtype=bool)
     n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
+    if not n or not m or np.isnan(scores).any():
         return float("nan")
     return float((_ranks(scores)[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def calibration_error(y: npt.NDArray[np.generic], scores: Floats, _threshold: float = 0.5) -> float:
-    """Expected calibration error over 15 bins of equal mass (Naeini, Cooper and Hauskrecht 2015)."""
-    order = np.argsort(scores, kind="stable")
-    hits = np.asarray(y, dtype=np.float64)[order]
-    edges = np.linspace(0, len(order), min(_BINS, len(order)) + 1).astype(int)
-    counts = np.diff(edges)
-    gaps = np.add.reduceat(hits, edges[:-1]) - np.add.reduceat(scores[order], edges[:-1])
-    return float(np.abs(gaps[counts > 0]).sum() / len(order))
+    """Expected calibration error over 15 bins of equal mass (Naeini, Cooper and Hauskrecht 2015).
+
+    Equal scores share a bin, so that the order of the rows does not matter. Noise counts as error: a perfect model's
+    is above 0, and its resamples' are above its own.
+    """
+    bins = ((_ranks(scores) - 0.5) * _BINS / len(scores)).astype(np.int64)
+    return float(np.abs(np.bincount(bins, np.asarray(y, dtype=np.float64) - scores)).sum() / len(scores))
 
 
 def _log_loss(y: npt.NDArray[np.generic], scores: Floats, _threshold: float) -> Floats:
@@ -115,8 +118,7 @@ def _mean(per_row: Callable[[npt.NDArray[np.generic], Floats, float], Floats]) -
 
 def _ranks(scores: Floats) -> Floats:
     """Ranks from 1, ties sharing their mean rank."""
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    del values
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ends = counts.cumsum()
     return np.asarray((ends - (counts - 1) / 2)[inverse])
 

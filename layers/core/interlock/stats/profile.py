@@ -8,8 +8,11 @@ value and merging is adding. Texts are counted up to a number of categories.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator
 
 from interlock.schema import Model
 
@@ -19,6 +22,14 @@ GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 MAX_CATEGORIES = 1000
 # Smaller magnitudes count as zero: 1e-9 of anything a person writes into a file.
 TINY = 1e-9
+
+
+def _finite(value: float) -> float:
+    """Sums of huge values leave the type's range; JSON holds its end, not infinity."""
+    return min(max(value, -sys.float_info.max), sys.float_info.max)
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
 
 
 class NumberProfile(Model):
@@ -31,8 +42,8 @@ class NumberProfile(Model):
     missing: int = 0
     minimum: float | None = None
     maximum: float | None = None
-    mean: float = 0.0
-    m2: float = 0.0
+    mean: Finite = 0.0
+    m2: Finite = 0.0
     zero: int = 0
     positive: dict[int, int] = {}
     negative: dict[int, int] = {}
@@ -57,10 +68,11 @@ class NumberProfile(Model):
         """(low, high, count) of equally wide bins from the smallest to the largest value, for pictures."""
         if self.minimum is None or self.maximum is None:
             return []
-        low, width = self.minimum, (self.maximum - self.minimum) / bins or 1.0
+        low, width = self.minimum, self.maximum / bins - self.minimum / bins or 1.0
         counts = [0] * bins
         for value, count in self._buckets():
-            counts[min(max(int((value - low) / width), 0), bins - 1)] += count
+            kept = min(max(value, self.minimum), self.maximum)
+            counts[min(int(kept / width - low / width), bins - 1)] += count
         return [(low + i * width, low + (i + 1) * width, count) for i, count in enumerate(counts)]
 
     def merged(self, other: NumberProfile) -> NumberProfile:
@@ -75,8 +87,8 @@ class NumberProfile(Model):
             missing=self.missing + other.missing,
             minimum=min(value for value in (self.minimum, other.minimum) if value is not None),
             maximum=max(value for value in (self.maximum, other.maximum) if value is not None),
-            mean=self.mean + delta * other.count / count,
-            m2=self.m2 + other.m2 + delta**2 * self.count * other.count / count,
+            mean=self.mean * (self.count / count) + other.mean * (other.count / count),
+            m2=self.m2 + other.m2 + delta * delta * (self.count * other.count / count),
             zero=self.zero + other.zero,
             positive=_added(self.positive, other.positive),
             negative=_added(self.negative, other.negative),
@@ -84,9 +96,12 @@ class NumberProfile(Model):
 
     def _buckets(self) -> list[tuple[float, int]]:
         """Each bucket's middle value and count, from the smallest value up."""
-        middle = 2 / (1 + GAMMA)
-        below = [(-middle * GAMMA**index, self.negative[index]) for index in sorted(self.negative, reverse=True)]
-        above = [(middle * GAMMA**index, self.positive[index]) for index in sorted(self.positive)]
+        # From the lower end: the largest float's upper end is out of range.
+        middle = 2 * GAMMA / (1 + GAMMA)
+        below = [
+            (-middle * GAMMA ** (index - 1), self.negative[index]) for index in sorted(self.negative, reverse=True)
+        ]
+        above = [(middle * GAMMA ** (index - 1), self.positive[index]) for index in sorted(self.positive)]
         return [*below, *([(0.0, self.zero)] if self.zero else []), *above]
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
+Counts = npt.NDArray[np.int64]
 
-def psi(reference: npt.NDArray[np.int64], current: npt.NDArray[np.int64]) -> float:
+# Fewer expected rows than this in a bin, and counts are not normal enough for chi-square (Cochran 1954).
+_EXPECTED = 5
+
+
+def psi(reference: Counts, current: Counts) -> float:
     """Sum over bins of (q - p) ln(q / p), p and q the bins' shares of reference and current (Siddiqi 2006).
 
     Each count gets half a row more, so that an empty bin gives a large number and not an infinite one.
@@ -29,14 +35,21 @@ def psi_noise(reference: int, current: int, bins: int, probability: float) -> fl
     return chi_square_quantile(probability, bins - 1) * (1 / reference + 1 / current)
 
 
+def joined(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+    """The counts with all rare bins as one: those of which the smaller sample expects fewer than five rows."""
+    n, m = int(reference.sum()), int(current.sum())
+    rare = (reference + current) * min(n, m) < _EXPECTED * (n + m)
+    before, now = int(reference[rare].sum()), int(current[rare].sum())
+    rest = [(before, now)] if before + now else []
+    pairs = np.array([*zip(reference[~rare], current[~rare], strict=True), *rest], dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
 def chi_square_quantile(probability: float, degrees: int) -> float:
-    """Quantile of the chi-square distribution (Wilson and Hilferty 1931), within 1% of it from 2 degrees on."""
+    """Quantile of the chi-square distribution (Wilson and Hilferty 1931).
+
+    From probability 0.99 up never more than 1% too small; far out in the tail too large, and so careful: at 0.9998 by
+    6% with one degree of freedom, 2% with five.
+    """
     spread = 2 / (9 * degrees)
-    return float(degrees * (1 - spread + normal_quantile(probability) * math.sqrt(spread)) ** 3)
-
-
-def normal_quantile(probability: float) -> float:
-    """Quantile of the normal distribution."""
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(probability)
+    return float(degrees * (1 - spread + NormalDist().inv_cdf(probability) * math.sqrt(spread)) ** 3)

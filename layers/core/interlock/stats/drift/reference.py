@@ -54,15 +54,33 @@ class Reference(Model):
 
 
 def number_reference(values: npt.NDArray[np.float64], bins: int = BINS) -> NumberReference:
-    """Bins of equal mass; nan counts as missing. Values that are very frequent share a bin with nobody."""
+    """Bins of about equal mass; nan counts as missing.
+
+    A value that would fill a bin alone shares it with nobody: of a column that is nine tenths zeros, the other values
+    still have bins of their own.
+    """
     known = values[~np.isnan(values)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.empty(0)
-    # The lowest value as an edge would leave an empty bin below it.
-    edges = edges[edges > known.min()] if len(known) else edges
+    edges = _edges(known, bins) if len(known) else np.empty(0)
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
     return NumberReference(
         edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), missing=int(len(values) - len(known))
     )
+
+
+def _edges(known: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.float64]:
+    """The first value of each bin but the lowest."""
+    values, counts = np.unique(known, return_counts=True)
+    if len(values) == 1:
+        # Of a constant, both sides are news.
+        return np.array([values[0], np.nextafter(values[0], np.inf)])
+    wanted = len(known) / bins
+    alone = counts >= wanted
+    # Runs: each value that stands alone, and each stretch between such values.
+    run = np.cumsum(alone | np.concatenate([[False], alone[:-1]]))
+    mass = np.bincount(run, counts)
+    middle = np.cumsum(counts) - counts / 2 - (np.cumsum(mass) - mass)[run]
+    piece = np.floor(middle / mass[run] * np.maximum(1, np.rint(mass / wanted))[run])
+    return np.asarray(values[1:][(np.diff(run) != 0) | (np.diff(piece) != 0)])
 
 
 def category_reference(counts: Sequence[tuple[str, int]], missing: int) -> CategoryReference:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from interlock.schema import Model
 from interlock.spec import Drift
-from interlock.stats.drift.psi import normal_quantile, psi, psi_noise
+from interlock.stats.drift.missing_rate import more_missing
+from interlock.stats.drift.new_categories import more_new
+from interlock.stats.drift.psi import Counts, joined, psi, psi_noise
 
 State = Literal["stable", "warn", "drift", "too_few"]
 
 
 class ColumnDrift(Model):
-    """One column. Shares are of rows with a value; `noise` is what chance alone gives at these sizes."""
+    """One column; shares are of rows with a value.
+
+    `psi` is over the bins that are not rare, without new categories; `noise` is what chance alone gives at these sizes.
+    """
 
     column: str
     state: State
@@ -54,7 +57,10 @@ class WindowDrift(Model):
 
 
 class Counted(Model):
-    """A column's counts in reference and window, by the same bins; `new` are rows of categories never seen."""
+    """A column's counts in reference and window, by the same bins.
+
+    `new` are the window's rows of categories never seen in training; they are counted in the last bin.
+    """
 
     column: str
     bins: tuple[str, ...]
@@ -68,15 +74,14 @@ class Counted(Model):
 def judge(columns: list[Counted], rows: int, policy: Drift) -> WindowDrift:
     """Judge a window.
 
-    A column drifts when its index is both large (policy.psi) and more than chance gives at these sample sizes; the
-    chance is the policy's false-alarm rate of the whole window, shared among all tests (Bonferroni).
+    A column drifts when something about it is both large by the policy and more than chance gives at these sample
+    sizes; the chance is the policy's false-alarm rate of the whole window, shared among all tests (Bonferroni).
     """
-    tests = max(1, 3 * len(columns))
-    rate = policy.false_alarm_rate / tests
+    rate = policy.false_alarm_rate / max(1, 3 * len(columns))
     few = rows < policy.min_rows
     judged = [_column(column, policy, rate, few=few) for column in columns]
     order = {"drift": 0, "warn": 1, "stable": 2, "too_few": 3}
-    judged.sort(key=lambda column: (order[column.state], -column.psi))
+    judged.sort(key=lambda column: (order[column.state], -_strength(column, policy)))
     state: State = "too_few" if few or not judged else judged[0].state
     return WindowDrift(state=state, rows=rows, columns=tuple(judged))
 
@@ -84,27 +89,25 @@ def judge(columns: list[Counted], rows: int, policy: Drift) -> WindowDrift:
 def _column(counted: Counted, policy: Drift, rate: float, *, few: bool) -> ColumnDrift:
     before, now = np.array(counted.before, dtype=np.int64), np.array(counted.now, dtype=np.int64)
     n, m = int(before.sum()), int(now.sum())
-    index, noise = 0.0, 0.0
-    if n and m:
-        index, noise = psi(before, now), psi_noise(n, m, len(before), 1 - rate)
-    missing_before = counted.missing_before / max(1, counted.missing_before + n)
-    total = counted.missing_now + m
-    missing_now = counted.missing_now / max(1, total)
-    new_share = counted.new / max(1, m)
+    # Of a column that was always empty in training, every value is new.
+    new = counted.new if n else m
+    index, noise = _index(before, now, counted.new, 1 - rate)
+    reference, current = n + counted.missing_before, m + counted.missing_now
+    missing_before, missing_now = counted.missing_before / max(1, reference), counted.missing_now / max(1, current)
+    new_share = new / max(1, m)
     reasons: list[str] = []
     state: State = "stable"
     if index >= policy.psi_warn and index > noise:
         state = "drift" if index >= policy.psi else "warn"
         reasons.append(f"PSI {index:.2f} (chance alone stays below {noise:.2f})")
-    increase = missing_now - missing_before
-    if increase >= policy.missing_increase and _more(
-        missing_before, n + counted.missing_before, missing_now, total, rate
+    if missing_now - missing_before >= policy.missing_increase and more_missing(
+        counted.missing_before, reference, counted.missing_now, current, rate
     ):
         state = "drift"
         reasons.append(f"missing {missing_now:.1%} instead of {missing_before:.1%}")
-    if new_share >= policy.new_category_share and counted.new >= 5:
+    if new_share >= policy.new_category_share and more_new(new, current, int((before == 1).sum()), reference, rate):
         state = "drift"
-        reasons.append(f"{new_share:.1%} of the values are categories never seen in training")
+        reasons.append(f"{new_share:.1%} of the values were never seen in training")
     if few:
         state, reasons = "too_few", ["too few rows to judge"]
     return ColumnDrift(
@@ -122,15 +125,29 @@ def _column(counted: Counted, policy: Drift, rate: float, *, few: bool) -> Colum
     )
 
 
-def _more(share: float, n: int, other: float, m: int, rate: float) -> bool:
-    """Whether the second share is above the first by more than chance (two-proportion z-test, one-sided)."""
-    if not n or not m:
-        return False
-    pooled = (share * n + other * m) / (n + m)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    return spread > 0 and (other - share) / spread > normal_quantile(1 - rate)
+def _index(before: Counts, now: Counts, new: int, probability: float) -> tuple[float, float]:
+    """PSI and what chance alone gives.
+
+    Rows of new categories are left out: their bin is empty in training by its definition, so that chance fills it; they
+    are judged by their share.
+    """
+    known = now.copy()
+    known[-1] -= new
+    if not before.any() or not known.any():
+        return 0.0, 0.0
+    before, known = joined(before, known)
+    return psi(before, known), psi_noise(int(before.sum()), int(known.sum()), len(before), probability)
 
 
-def _shares(counts: npt.NDArray[np.int64]) -> tuple[float, ...]:
+def _strength(column: ColumnDrift, policy: Drift) -> float:
+    """How many times its limit the strongest of a column's changes is."""
+    return max(
+        column.psi / policy.psi,
+        (column.missing_now - column.missing_before) / policy.missing_increase,
+        column.new_share / policy.new_category_share,
+    )
+
+
+def _shares(counts: Counts) -> tuple[float, ...]:
     total = int(counts.sum())
     return tuple((counts / total).tolist()) if total else tuple(0.0 for _ in counts)
