@@ -304,7 +304,7 @@ def test_an_alert_says_what_changed_by_how_much_what_was_done_and_what_to_do(wor
     assert lines[2] == "What changed most:"
     score, age = sorted(lines[3:5])
     assert score.startswith("- (score): 'from 0.")
-    assert age.startswith("- age: 'from 55' from 11% to 49% of the values; PSI 1.36 (chance alone")
+    assert age.startswith("- age: 'from 56' from 9% to 46% of the values; PSI 1.38 (chance alone")
     assert lines[5].startswith("Done: no retraining was requested, because the champion has been trained on all")
     assert lines[6].startswith("To do: upload newer labelled data")
     assert lines[7] == "Look: interlock report loans --stage monitor --open"
