@@ -40,7 +40,7 @@ class Story:
     @contextmanager
     def chapter(self, title: str) -> Iterator[None]:
         """A part of the demo, timed."""
-        step(f"\n{len(self.times) + 1}. {title}")
+        step(f"\n{len(self.times)}. {title}")
         started = time.monotonic()
         yield
         self.times.append((title, time.monotonic() - started))

@@ -76,7 +76,7 @@ def summarise(target: Target, sent: Sent) -> dict[str, Any]:
             item["column"] or "(whole row)",
             item["rule"],
             item["count"],
-            "; ".join(f"row {one['row']}: {one['value']}" for one in item["examples"][:2]),
+            "; ".join(f"row {one['row']}: {one['value'] or '(nothing)'}" for one in item["examples"][:2]),
         )
         for item in found["findings"]
     ]

@@ -94,14 +94,13 @@ class Train(Construct):
                 {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             )
         )
-        # By name: the machine's definition names these functions, so naming the machine itself would be a circle.
-        machine = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:stateMachine:{self.group_prefix}-train"
+        # The call names a token and no resource; who has the token was given it to answer.
         answer = ["states:SendTaskSuccess", "states:SendTaskFailure"]
         resume, reconcile = (
             StageFunction(self, foundation, "train", module, description)
             .keeps_state()
             .may("see jobs", ["sagemaker:DescribeTrainingJob"], [jobs])
-            .may("answer the workflow", answer, [machine])
+            .may("answer the workflow", answer, ["*"])
             for module, description in (
                 ("resume", "Wakes the workflow when its job has ended"),
                 ("reconcile", "Finds jobs whose end nobody told us"),
@@ -218,7 +217,6 @@ class Train(Construct):
                         "go": jsonata("$states.result.Payload.go"),
                         "run": jsonata("$states.result.Payload.run"),
                         "reason": jsonata("$states.result.Payload.reason"),
-                        "limit": jsonata("$states.result.Payload.timeout_seconds"),
                     },
                     catch=[("LeaseHeld", "Waiting"), ("States.ALL", "Failed")],
                     next_state="Needed",
@@ -235,7 +233,8 @@ class Train(Construct):
                     launch,
                     {**_MANIFEST, "token": jsonata("$states.context.Task.Token")},
                     wait_for_token=True,
-                    seconds=jsonata("$limit"),
+                    # The job ends itself before; this is for the day when nobody tells, not even the reconciler.
+                    seconds=3600 + 60 * max(model.spec.training.max_minutes for model in models),
                     assign={"job": jsonata("$states.result")},
                     catch=[("States.ALL", "GiveUp")],
                     next_state="Evaluate",
@@ -350,20 +349,20 @@ class Train(Construct):
         role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         channels = foundation.data.arn_for_objects("training/*/channels/*")
         output = foundation.artefacts_bucket.arn_for_objects("jobs/*")
-        logs = (
-            f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs:log-stream:"
-            f"{foundation.settings.environment}-*"
-        )
+        logs = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs"
         for sid, actions, resources in (
             ("ReadChannels", ["s3:GetObject"], [channels]),
             ("ReadCode", ["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key) for asset in code]),
             ("ListChannels", ["s3:ListBucket"], [foundation.data.bucket_arn, code[0].bucket.bucket_arn]),
             ("WriteOutput", ["s3:PutObject", "s3:AbortMultipartUpload"], [output]),
-            ("WriteLog", ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [logs]),
-            ("CreateLogGroup", ["logs:CreateLogGroup"], [logs.split(":log-stream:", maxsplit=1)[0]]),
+            (
+                "WriteLog",
+                ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                [logs, f"{logs}:*"],
+            ),
         ):
             role.add_to_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
-        for resource in (channels, output, logs):
+        for resource in (channels, output, f"{logs}:*"):
             acknowledge_wildcard(
                 role,
                 resource,

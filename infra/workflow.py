@@ -106,7 +106,7 @@ def task(
     next_state: str,
     assign: Mapping[str, str] | None = None,
     catch: Iterable[tuple[str | list[str], str]] = (),
-    seconds: int | str = 900,
+    seconds: int = 900,
     wait_for_token: bool = False,
 ) -> State:
     """Call a function of the stage.
@@ -117,7 +117,7 @@ def task(
         next_state: where to go on.
         assign: variables to set from the answer (`$states.result.Payload`, or `$states.result` of a token).
         catch: pairs of error name(s) and the state that takes over; `$error` and `$cause` are set for it.
-        seconds: time-out of the step, or an expression for it.
+        seconds: time-out of the step.
         wait_for_token: go on when somebody answers the token in the payload, not when the function returns.
     """
     resource = "lambda:invoke.waitForTaskToken" if wait_for_token else "lambda:invoke"
