@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from interlock import keys
 from interlock.aws.objects import Objects
-from interlock.contract import Column
+from interlock.contract import Column, ColumnType
 from interlock.models import DeployedModel
+from interlock.report import number
 from interlock.sql import quoted, text
 from interlock.stats.drift.reference import CategoryReference, NumberReference, Reference
 from interlock.stats.drift.verdict import Counted
@@ -81,11 +82,11 @@ def count(
 def _column(con: duckdb.DuckDBPyConnection, column: Column, reference: Reference) -> Counted | None:
     name = f"in_{column.name}"
     # The values of a restricted column stay out of every report.
-    if number := reference.numbers.get(column.name):
+    if numbers := reference.numbers.get(column.name):
         if column.restricted:
-            labels = [f"range {place}" for place in range(1, len(number.counts) + 1)]
-            return _bins(con, column.name, name, number.counts, number.missing, labels)
-        return _number(column.name, _values(con, name), number)
+            labels = [f"range {place}" for place in range(1, len(numbers.counts) + 1)]
+            return _bins(con, column.name, name, numbers.counts, numbers.missing, labels)
+        return _number(column.name, _values(con, name), numbers, whole=column.type is ColumnType.INTEGER)
     category = reference.categories.get(column.name)
     if category is None:
         return None
@@ -95,13 +96,15 @@ def _column(con: duckdb.DuckDBPyConnection, column: Column, reference: Reference
     return _category(con, column.name, name, category)
 
 
-def _number(column: str, values: npt.NDArray[np.float64], reference: NumberReference) -> Counted:
+def _number(
+    column: str, values: npt.NDArray[np.float64], reference: NumberReference, *, whole: bool = False
+) -> Counted:
     known = values[~np.isnan(values)]
     places = np.searchsorted(np.array(reference.edges), known, side="right")
     now = np.bincount(places, minlength=len(reference.counts))
     return Counted(
         column=column,
-        bins=tuple(_ranges(reference)),
+        bins=_ranges(reference, whole=whole),
         before=reference.counts,
         now=tuple(now.tolist()),
         missing_before=reference.missing,
@@ -153,12 +156,18 @@ def _category(con: duckdb.DuckDBPyConnection, column: str, name: str, reference:
     )
 
 
-def _ranges(reference: NumberReference) -> list[str]:
-    if not reference.edges:
-        return ["all values"]
-    edges = [f"{edge:.4g}" for edge in reference.edges]
-    middle = [f"{low} to {high}" for low, high in pairwise(edges)]
-    return [f"below {edges[0]}", *middle, f"from {edges[-1]}"]
+def _ranges(reference: NumberReference, *, whole: bool) -> tuple[str, ...]:
+    """The bins in words; of whole numbers by their first and last value."""
+    edges = reference.edges
+    if not edges:
+        return ("all values",)
+    middle = [_range(low, high, whole=whole) for low, high in pairwise(edges)]
+    return (f"below {number(edges[0])}", *middle, f"from {number(edges[-1])}")
+
+
+def _range(low: float, high: float, *, whole: bool) -> str:
+    last = high - 1 if whole else high
+    return number(low) if number(low) == number(last) else f"{number(low)} to {number(last)}"
 
 
 def _values(con: duckdb.DuckDBPyConnection, name: str) -> npt.NDArray[np.float64]:

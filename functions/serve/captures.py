@@ -44,7 +44,8 @@ def lines(
 def _captured(item: Input, value: Any) -> Any:
     if not item.restricted:
         return value[:_LONGEST_VALUE] if isinstance(value, str) else value
-    if value is None:
+    # The model is fed the empty text where a value is missing (interlock.inference).
+    if value is None or (value == "" and "" not in (item.categories or ())):
         return None
     if item.categories is not None:
         # The reference writes booleans as the data engine does.

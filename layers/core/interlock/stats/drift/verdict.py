@@ -35,12 +35,11 @@ class ColumnDrift(Model):
 
     @property
     def moved(self) -> tuple[str, float, float] | None:
-        """The bin whose share changed most, with its share before and now; None when one side has no values."""
-        if not any(self.before) or not any(self.now):
+        """The bin whose share changed most, with its share before and now; None when chance may have changed it."""
+        if self.psi <= self.noise and not self.new_share:
             return None
-        return max(
-            zip(self.bins, self.before, self.now, strict=True), key=lambda found: abs(found[2] - found[1]), default=None
-        )
+        shares = zip(self.bins, self.before, self.now, strict=True)
+        return max(shares, key=lambda found: abs(found[2] - found[1]))
 
 
 class WindowDrift(Model):
