@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,6 +90,10 @@ def acquire(
         return state.acquire(pk(model.id), LEASE, lease, owner=execution, expires_at=expires.timestamp())
 
     if not take():
+        held = state.get(Lease, pk(model.id), LEASE)
+        if event != "TrainingRequested" and held is not None and held.reason == reason:
+            # The same event once more: what it asks for is being done. Only a person may ask again.
+            return replace(answer, go=False, reason=f"{reason}; run {held.run} is at it")
         asked = detail.get("requested_by", event)
         state.put(pk(model.id), PENDING, PendingTraining(model=model.id, reason=reason, requested_by=asked, at=now))
         # The other one may have ended between the two lines above, before it could see the note.
@@ -103,7 +107,9 @@ def wanted(
     state: State, registry: Registry, model: DeployedModel, event: str, detail: dict[str, Any]
 ) -> tuple[bool, str]:
     """Whether model.yaml wants a training for this event, and why in a few words."""
-    if event != "DatasetAdmitted":
+    if event == "RetrainRequested":
+        return True, f"{detail['reason']} (window {detail['window']})"
+    if event == "TrainingRequested":
         return True, str(detail["reason"])
     dataset = f"dataset {detail['dataset']} was admitted"
     match model.spec.training.on:

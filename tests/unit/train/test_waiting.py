@@ -82,6 +82,23 @@ def test_one_training_a_model_and_the_next_request_waits_for_its_end() -> None:
     assert world.state.get(PendingTraining, "model#people", PENDING) is None
 
 
+@pytest.mark.parametrize(
+    ("event", "detail", "other"),
+    [
+        ("DatasetAdmitted", ADMITTED, ADMITTED | {"dataset": "d2"}),
+        ("RetrainRequested", {"reason": "drift", "window": "w1"}, {"reason": "drift", "window": "w2"}),
+    ],
+)
+def test_an_event_that_comes_twice_trains_once(event: str, detail: dict[str, Any], other: dict[str, Any]) -> None:
+    world = World()
+    first = ask(world, event, detail)
+    again = ask(world, event, detail, "e2")
+    assert (again.go, again.reason) == (False, f"{first.reason}; run {first.run} is at it")
+    assert world.state.get(PendingTraining, "model#people", PENDING) is None
+    with pytest.raises(LeaseHeld, match="waits for its end"):
+        ask(world, event, other, "e3")
+
+
 def test_a_lease_whose_owner_died_ends_by_itself() -> None:
     world = World()
     assert ask(world, "TrainingRequested", REQUESTED).go
