@@ -40,6 +40,8 @@ class Train(Construct):
         ]
         ours = "The environment's own jobs and packages; their names are made at run time."
 
+        # The call names a token and no resource; who has the token was given it to answer.
+        answer = ["states:SendTaskSuccess", "states:SendTaskFailure"]
         acquire = (
             StageFunction(
                 self, foundation, "train", "acquire", "Decides whether to train, takes the lease", environment=groups
@@ -80,7 +82,6 @@ class Train(Construct):
                 },
             )
             .reads("training/")
-            .writes("training/")
             .keeps_state()
             .may(
                 "launch jobs",
@@ -93,9 +94,9 @@ class Train(Construct):
                 [self.job_role.role_arn],
                 {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             )
+            # A retry may find that its job has ended already.
+            .may("answer the workflow", answer, ["*"])
         )
-        # The call names a token and no resource; who has the token was given it to answer.
-        answer = ["states:SendTaskSuccess", "states:SendTaskFailure"]
         resume, reconcile = (
             StageFunction(self, foundation, "train", module, description)
             .keeps_state()
@@ -138,25 +139,21 @@ class Train(Construct):
             )
             .reads("training/")
             .writes("reports/")
-            .sees_state()
             .reads_artefacts("models/")
-            .writes_artefacts("models/")
         )
         register = (
             StageFunction(
                 self, foundation, "train", "register", "Gives a run a version in the registry", environment=groups
             )
             .reads("training/", "reports/")
-            .reads_artefacts("jobs/", "models/")
+            .reads_artefacts("models/")
             .writes_artefacts("models/")
-            .keeps_state()
             .records_decisions()
             .publishes()
             .may(
                 "register versions",
                 [
                     "sagemaker:CreateModelPackageGroup",
-                    "sagemaker:DescribeModelPackageGroup",
                     "sagemaker:CreateModelPackage",
                     "sagemaker:DescribeModelPackage",
                     "sagemaker:ListModelPackages",
@@ -169,7 +166,6 @@ class Train(Construct):
         reject = (
             StageFunction(self, foundation, "train", "reject", "Tells that a run failed the gate")
             .reads("reports/")
-            .reads_artefacts("models/")
             .records_decisions()
             .publishes()
             .alerts()
@@ -197,11 +193,11 @@ class Train(Construct):
                         "event": jsonata("$states.input.`detail-type`"),
                         "detail": jsonata("$states.input.detail"),
                         "model": jsonata("$states.input.detail.model"),
-                        "run": None,
+                        "run": "",
                         "outcome": "registered",
-                        "error": None,
-                        "cause": None,
-                        "job": None,
+                        "error": "",
+                        "cause": "",
+                        "job": {},
                     },
                     "Acquire",
                 ),

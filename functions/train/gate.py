@@ -50,7 +50,7 @@ def decide(
     verdict = judge(model, evaluation, read_scores(artefacts.get(evaluation.scores)), now)
     report = page("gate", model=model, manifest=manifest, evaluation=evaluation, verdict=verdict)
     data.put(keys.report(model.id, "train", verdict.run, "report.html"), report.encode(), "text/html")
-    key = keys.report(model.id, "train", verdict.run, "verdict.json")
+    key = keys.report(model.id, "train", verdict.run, "report.json")
     return verdict, data.put(key, verdict.to_json().encode(), "application/json")
 
 
