@@ -5,21 +5,21 @@ Column i of the contract is `ri` as text and `vi` as its type.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ingest import rules
 from interlock.contract import Column, ColumnType, Contract, Severity
-from interlock.errors import InvalidContract
+from interlock.formats import c_format
 from interlock.sql import text
 
 # ISO 8601 as people write it; a time without a zone is UTC.
 _TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?"
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+# JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.
+_INTEGER = r"[+-]?\d+(\.0*)?"
+_COMPARED = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
 _TRUE, _FALSE = "('true', '1')", "('false', '0')"
-# ODCS writes formats as Java does; the engine as C does.
-_FORMATS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Check:
 
     @property
     def severity(self) -> Severity:
-        """Whether it makes the row bad."""
-        return self.column.severity if self.column else Severity.ERROR
+        """Whether it makes the row bad; a value that cannot be kept always does."""
+        return self.column.severity if self.column and self.rule is not rules.TYPE else Severity.ERROR
 
 
 def typed(index: int, column: Column) -> str:
@@ -42,16 +42,17 @@ def typed(index: int, column: Column) -> str:
     value = f"r{index}"
     match column.type:
         case ColumnType.INTEGER:
-            return f"CASE WHEN regexp_full_match({value}, '[+-]?\\d+') THEN TRY_CAST({value} AS BIGINT) END"
+            whole = f"TRY_CAST(split_part({value}, '.', 1) AS BIGINT)"
+            return f"CASE WHEN regexp_full_match({value}, '{_INTEGER}') THEN {whole} END"
         case ColumnType.NUMBER:
             number = f"TRY_CAST({value} AS DOUBLE)"
             return f"CASE WHEN regexp_full_match({value}, '{_NUMBER}') AND isfinite({number}) THEN {number} END"
         case ColumnType.BOOLEAN:
             return f"CASE WHEN lower({value}) IN {_TRUE} THEN true WHEN lower({value}) IN {_FALSE} THEN false END"
         case ColumnType.DATE:
-            return f"CAST(try_strptime({value}, {text(_format(column, '%Y-%m-%d'))}) AS DATE)"
+            return f"CAST({_moment(value, column.format or 'yyyy-MM-dd')} AS DATE)"
         case ColumnType.TIMESTAMP if column.format:
-            return f"try_strptime({value}, {text(_format(column, ''))})"
+            return _moment(value, column.format)
         case ColumnType.TIMESTAMP:
             zoned = f"TRY_CAST({value} || CASE WHEN regexp_matches({value}, '(Z|[+-]\\d{{2}}(:?\\d{{2}})?)$') THEN '' "
             return (
@@ -91,14 +92,12 @@ def _conditions(index: int, column: Column) -> Iterator[tuple[rules.Rule, str]]:
         yield rules.REQUIRED, f"{raw} IS NULL"
     if column.type is not ColumnType.STRING:
         yield rules.TYPE, f"{raw} IS NOT NULL AND {value} IS NULL"
-    if column.minimum is not None:
-        yield rules.MINIMUM, f"{there} AND {value} < {column.minimum!r}"
-    if column.exclusive_minimum is not None:
-        yield rules.MINIMUM, f"{there} AND {value} <= {column.exclusive_minimum!r}"
-    if column.maximum is not None:
-        yield rules.MAXIMUM, f"{there} AND {value} > {column.maximum!r}"
-    if column.exclusive_maximum is not None:
-        yield rules.MAXIMUM, f"{there} AND {value} >= {column.exclusive_maximum!r}"
+    low = _outside(value, (("<", column.minimum), ("<=", column.exclusive_minimum)))
+    high = _outside(value, ((">", column.maximum), (">=", column.exclusive_maximum)))
+    if low:
+        yield rules.MINIMUM, f"{there} AND ({low})"
+    if high:
+        yield rules.MAXIMUM, f"{there} AND ({high})"
     lengths = [f"length({value}) < {column.min_length}"] if column.min_length is not None else []
     lengths += [f"length({value}) > {column.max_length}"] if column.max_length is not None else []
     if lengths:
@@ -106,17 +105,20 @@ def _conditions(index: int, column: Column) -> Iterator[tuple[rules.Rule, str]]:
     if column.pattern is not None:
         yield rules.PATTERN, f"{there} AND NOT regexp_matches({value}, {text(column.pattern)})"
     if column.allowed is not None:
-        allowed = ", ".join(text(item) for item in column.allowed)
-        yield rules.ALLOWED, f"{there} AND {raw} NOT IN ({allowed})"
+        # By value, not by spelling: 05 is 5.
+        kind = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}.get(
+            column.type
+        )
+        allowed = ", ".join(f"CAST({text(item)} AS {kind or 'VARCHAR'})" for item in column.allowed)
+        yield rules.ALLOWED, f"{there} AND {value if kind else raw} NOT IN ({allowed})"
 
 
-def _format(column: Column, default: str) -> str:
-    given = column.format
-    if given is None:
-        return default
-    ours, rest = given, given
-    for java, directive in _FORMATS.items():
-        ours, rest = ours.replace(java, directive), rest.replace(java, "")
-    if re.search("[A-SU-Ya-z]", rest):
-        raise InvalidContract(f"column '{column.name}': the format {given!r} is not understood")
-    return ours
+def _outside(value: str, bounds: tuple[tuple[str, float | None], ...]) -> str:
+    """The condition that a value is beyond one of the bounds."""
+    return " OR ".join(f"{value} {sign} CAST({bound!r} AS DOUBLE)" for sign, bound in bounds if bound is not None)
+
+
+def _moment(value: str, written: str) -> str:
+    """A timestamp in exactly this format: the engine's own reading also takes 2024-1-5 and blanks around it."""
+    form = text(c_format(written))
+    return f"CASE WHEN strftime(try_strptime({value}, {form}), {form}) = {value} THEN try_strptime({value}, {form}) END"

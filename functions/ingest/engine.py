@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,17 +11,17 @@ import duckdb
 from ingest import rules
 from ingest.checks import Check, checks, repeated, typed
 from ingest.judgement import Example, Finding, Problem
-from ingest.profiling import masked, profile
+from ingest.profiling import profile
+from ingest.quarantine import line, shown, write_bad_rows, write_violations
 from ingest.records import Malformed
 from ingest.source import Source, WholeFile, open_source
-from interlock.contract import Column, Severity
+from interlock.contract import Severity
 from interlock.holdout import held_out
 from interlock.models import DeployedModel
-from interlock.sql import quoted
+from interlock.sql import quoted, text
 from interlock.stats.profile import Profile
 
 _EXAMPLES = 5
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass
@@ -55,7 +54,7 @@ def judge(path: Path, model: DeployedModel, scratch: Path, *, memory_mb: int = 2
         memory_mb: what the engine may use.
         threads: how many cores it may use.
     """
-    con = duckdb.connect(
+    with duckdb.connect(
         config={
             "memory_limit": f"{memory_mb}MB",
             "threads": threads,
@@ -63,25 +62,30 @@ def judge(path: Path, model: DeployedModel, scratch: Path, *, memory_mb: int = 2
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-    )
-    try:
-        source = open_source(con, path, model.contract, scratch)
-    except WholeFile as reason:
-        return Judged(kind="unknown", problems=[_problem(reason.rule, reason.found)])
+    ) as con:
+        # A moment without a zone is UTC, wherever this runs.
+        con.execute("SET TimeZone = 'UTC'")
+        try:
+            source = open_source(con, path, model.contract, scratch)
+        except WholeFile as reason:
+            return Judged(kind="unknown", problems=[_problem(reason.rule, reason.found)])
+        return _judged(con, source, model, scratch)
+
+
+def _judged(con: duckdb.DuckDBPyConnection, source: Source, model: DeployedModel, scratch: Path) -> Judged:
     judged = Judged(kind=source.kind, rows=source.rows)
     every = _violations(con, model)
     judged.findings = [*_malformed(source.malformed), *_findings(con, model, every, source)]
     judged.bad_rows = len(source.malformed) + _count(con, "FROM judged WHERE bad")
     judged.problems = _whole(judged, model)
     if judged.findings:
-        judged.files["violations"] = _write_violations(con, model, every, source, scratch / "violations.csv")
+        judged.files["violations"] = write_violations(con, model, every, source, scratch / "violations.csv")
     if judged.bad_rows:
-        judged.files["bad_rows"] = _write_bad_rows(con, model, every, source, scratch / "bad-rows.csv")
+        judged.files["bad_rows"] = write_bad_rows(con, model.contract, every, source, scratch)
     good = judged.rows - judged.bad_rows
     judged.profile = profile(con, model.contract, "(FROM judged WHERE NOT bad)", good, model.spec.holdout.key)
     if judged.admitted:
         _write_good_rows(con, model, judged, scratch)
-    con.close()
     return judged
 
 
@@ -118,13 +122,13 @@ def _findings(
     counts = con.execute("SELECT number, count(*) FROM violated GROUP BY 1 ORDER BY 1").fetchall()
     for number, count in counts:
         check = every[number]
-        value = "NULL" if check.index is None else f"r{check.index}"
+        column = "NULL" if check.index is None else f"r{check.index}"
         first = con.execute(
-            f"SELECT row, {value} FROM violated JOIN judged USING (row) WHERE number = {number}"  # noqa: S608
+            f"SELECT row, {column} FROM violated JOIN judged USING (row) WHERE number = {number}"  # noqa: S608
             f" ORDER BY row LIMIT {_EXAMPLES}"
         ).fetchall()
         examples = (
-            Example(row=row, line=_line(source, row), value=_shown(text, check.column, model)) for row, text in first
+            Example(row=row, line=line(source, row), value=shown(value, check.column, model)) for row, value in first
         )
         yield Finding(
             rule=check.rule.id,
@@ -138,7 +142,7 @@ def _findings(
 
 
 def _malformed(found: list[Malformed]) -> Iterator[Finding]:
-    for rule in (rules.FIELD_COUNT, rules.ENCODING, rules.JSON):
+    for rule in (rules.FIELD_COUNT, rules.OPEN_QUOTE, rules.ENCODING, rules.JSON):
         if mine := [item for item in found if item.rule is rule]:
             yield Finding(
                 rule=rule.id,
@@ -173,95 +177,18 @@ def _problem(rule: rules.Rule, found: str) -> Problem:
 def _write_good_rows(con: duckdb.DuckDBPyConnection, model: DeployedModel, judged: Judged, scratch: Path) -> None:
     named = ", ".join(f"v{index} AS {quoted(name)}" for index, name in enumerate(model.contract.names))
     con.execute(
-        f"CREATE VIEW good AS SELECT *, {held_out(model)} AS held_out FROM"  # noqa: S608
-        f" (SELECT row, {named} FROM judged WHERE NOT bad)"
+        f"CREATE VIEW good AS SELECT *, {held_out(model)} AS interlock_held_out FROM"  # noqa: S608
+        f" (SELECT row AS interlock_row, {named} FROM judged WHERE NOT bad)"
     )
-    for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
+    for name, condition in (("train", "NOT interlock_held_out"), ("holdout", "interlock_held_out")):
         target = scratch / f"{name}.parquet"
         con.execute(
-            f"COPY (SELECT * EXCLUDE (row, held_out) FROM good WHERE {condition} ORDER BY row)"  # noqa: S608
-            f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+            "COPY (SELECT * EXCLUDE (interlock_row, interlock_held_out) FROM good"  # noqa: S608
+            f" WHERE {condition} ORDER BY interlock_row) TO {text(str(target))} (FORMAT parquet, COMPRESSION zstd)"
         )
         judged.files[name] = target
-    judged.holdout_rows = _count(con, "FROM good WHERE held_out")
+    judged.holdout_rows = _count(con, "FROM good WHERE interlock_held_out")
     judged.train_rows = judged.rows - judged.bad_rows - judged.holdout_rows
-
-
-def _write_violations(
-    con: duckdb.DuckDBPyConnection, model: DeployedModel, every: list[Check], source: Source, target: Path
-) -> Path:
-    """Every violation, complete; cells that a spreadsheet would run as a formula are written as text."""
-    with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "line", "column", "rule", "severity", "value"])
-        for item in source.malformed:
-            writer.writerow([item.row, item.line, "", item.rule.id, Severity.ERROR, item.found])
-        for number, check in enumerate(every):
-            value = "NULL" if check.index is None else f"r{check.index}"
-            rows = con.execute(
-                f"SELECT row, {value} FROM violated JOIN judged USING (row) WHERE number = {number} ORDER BY row"  # noqa: S608
-            )
-            while batch := rows.fetchmany(10_000):
-                for row, text in batch:
-                    shown = _harmless(_shown(text, check.column, model) or "")
-                    column = check.column.name if check.column else ""
-                    writer.writerow([row, _line(source, row), column, check.rule.id, check.severity, shown])
-    return target
-
-
-def _write_bad_rows(
-    con: duckdb.DuckDBPyConnection, model: DeployedModel, every: list[Check], source: Source, target: Path
-) -> Path:
-    """The bad rows as they came, with their number and reasons in front: mend them, drop two columns, send again."""
-    reasons: dict[int, list[str]] = {item.row: [item.rule.id] for item in source.malformed}
-    for row, number in con.execute("SELECT row, number FROM violated ORDER BY row, number").fetchall():
-        check = every[number]
-        if check.severity is Severity.ERROR:
-            reasons.setdefault(row, []).append(
-                f"{check.column.name}: {check.rule.id}" if check.column else check.rule.id
-            )
-    texts = {item.row: item.text for item in source.malformed}
-    if source.records is None:
-        names = list(model.contract.names)
-        columns = ", ".join(f"r{index}" for index in range(len(names)))
-        selected = con.execute(f"SELECT row, {columns} FROM judged WHERE bad ORDER BY row").fetchall()  # noqa: S608
-        texts |= {row: _csv_line(values) for row, *values in selected}
-        header = _csv_line(names)
-    else:
-        raw, records, header = source.path.read_bytes(), source.records, source.header
-        texts |= {
-            row: raw[records.starts[row - 1] : records.ends[row - 1]].rstrip(b"\r").decode("utf-8")
-            for row in reasons
-            if row not in texts
-        }
-    with target.open("w", encoding="utf-8", newline="") as file:
-        file.write(f"interlock_row,interlock_reasons,{header}\n")
-        for row in sorted(reasons):
-            file.write(f'{row},"{"; ".join(reasons[row])}",{texts[row]}\n')
-    return target
-
-
-def _csv_line(values: Sequence[str | None]) -> str:
-    return ",".join('"' + value.replace('"', '""') + '"' if value is not None else "" for value in values)
-
-
-def _shown(value: str | None, column: Column | None, model: DeployedModel) -> str | None:
-    """A value as a report may show it."""
-    if value is None or column is None:
-        return None
-    return masked(value, model.spec.holdout.key) if column.restricted else value[:200]
-
-
-def _harmless(value: str) -> str:
-    if value.startswith(_FORMULA) and not value.lstrip("+-").replace(".", "", 1).isdigit():
-        return "'" + value
-    return value
-
-
-def _line(source: Source, row: int) -> int | None:
-    if source.records is not None:
-        return int(source.records.lines[row - 1])
-    return row if source.kind == "JSON Lines" else None
 
 
 def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:

@@ -24,7 +24,11 @@ def profile(con: duckdb.DuckDBPyConnection, contract: Contract, table: str, rows
     """Profile the typed columns `v0`, `v1` … of a table; `salt` hides the texts of restricted columns."""
     numbers, texts = {}, {}
     for index, column in enumerate(contract.columns):
-        if column.type in _AS_NUMBER:
+        if column.type in _AS_NUMBER and column.restricted:
+            # Bounds and bins of numbers would be values.
+            count, missing = _one(con, f"SELECT count(v{index}), count(*) - count(v{index}) FROM {table}")  # noqa: S608
+            texts[column.name] = TextProfile(count=count, missing=missing, other=count)
+        elif column.type in _AS_NUMBER:
             numbers[column.name] = _numbers(con, f"({_AS_NUMBER[column.type].format(f'v{index}')})", table)
         else:
             texts[column.name] = _texts(con, f"CAST(v{index} AS VARCHAR)", table, column, salt)
@@ -32,13 +36,16 @@ def profile(con: duckdb.DuckDBPyConnection, contract: Contract, table: str, rows
 
 
 def _numbers(con: duckdb.DuckDBPyConnection, value: str, table: str) -> NumberProfile:
-    count, missing, low, high, mean, spread, zero = _one(
+    count, missing, low, high, zero = _one(
         con,
-        f"SELECT count({value}), count(*) - count({value}), min({value}), max({value}), avg({value}), "  # noqa: S608
-        f"var_pop({value}), count(*) FILTER (abs({value}) < {TINY}) FROM {table}",
+        f"SELECT count({value}), count(*) - count({value}), min({value}), max({value}), "  # noqa: S608
+        f"count(*) FILTER (abs({value}) < {TINY}) FROM {table}",
     )
     if not count:
         return NumberProfile(missing=missing)
+    # In units of the largest one, or the squares of huge values would leave the type's range.
+    unit = max(abs(low), abs(high)) or 1.0
+    mean, spread = _one(con, f"SELECT avg({value} / {unit!r}), var_pop({value} / {unit!r}) FROM {table}")  # noqa: S608
     bucket = f"CAST(ceil(ln(abs({value})) / {_LOG_GAMMA!r}) AS INTEGER)"
     found = con.execute(
         f"SELECT sign({value}), {bucket}, count(*) FROM {table} WHERE abs({value}) >= {TINY} GROUP BY 1, 2"  # noqa: S608
@@ -48,8 +55,8 @@ def _numbers(con: duckdb.DuckDBPyConnection, value: str, table: str) -> NumberPr
         missing=missing,
         minimum=low,
         maximum=high,
-        mean=mean,
-        m2=spread * count,
+        mean=mean * unit,
+        m2=spread * count * unit * unit,
         zero=zero,
         positive={index: number for sign, index, number in found if sign > 0},
         negative={index: number for sign, index, number in found if sign < 0},

@@ -22,6 +22,12 @@ UNREADABLE = Rule(
     "nothing in it can be judged",
     "export it again as UTF-8 CSV, gzip CSV, Parquet or JSON Lines",
 )
+TOO_LARGE = Rule(
+    "too_large",
+    "the file is larger than one function can judge",
+    "nothing in it can be judged",
+    "upload it in several files; each becomes a dataset and trainings join them",
+)
 EMPTY = Rule("empty", "the file has no rows", "there is nothing to learn from", "check the export that wrote it")
 MISSING_COLUMN = Rule(
     "missing_column",
@@ -59,10 +65,21 @@ FIELD_COUNT = Rule(
     "field_count",
     "the row has more or fewer fields than the header",
     "its values cannot be assigned to columns",
-    "quote fields that hold the delimiter; close every quote",
+    "quote fields that hold the delimiter or a line break",
+)
+OPEN_QUOTE = Rule(
+    "open_quote",
+    "a field begins with a quote that does not end it",
+    "it is not clear where the field ends",
+    "close the quote at the field's end; write a quote inside a quoted field twice",
 )
 ENCODING = Rule("encoding", "the row is not UTF-8", "its text cannot be read", "export the file as UTF-8")
-JSON = Rule("json", "the line is not a JSON object", "it has no columns", "write one object a line")
+JSON = Rule(
+    "json",
+    "the line is not one flat JSON object",
+    "its values cannot be assigned to columns",
+    "write one object a line, with plain values and every name once",
+)
 
 # About one value.
 TYPE = Rule("type", "the value is not of the column's type", "the model would read nonsense", "correct the value")
@@ -83,8 +100,8 @@ PRIMARY_KEY = Rule("primary_key", "the key came before in this file", "a row may
 CATALOGUE = {
     rule.id: rule
     for rule in (
-        *(UNREADABLE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN, ROW_COUNT, BAD_ROW_SHARE),
-        *(FIELD_COUNT, ENCODING, JSON),
+        *(UNREADABLE, TOO_LARGE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN, ROW_COUNT, BAD_ROW_SHARE),
+        *(FIELD_COUNT, OPEN_QUOTE, ENCODING, JSON),
         *(TYPE, REQUIRED, MINIMUM, MAXIMUM, LENGTH, PATTERN, ALLOWED, UNIQUE, PRIMARY_KEY),
     )
 }

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -24,10 +25,15 @@ from interlock.records import ObjectRef
 from interlock.settings import DataBucket
 
 _PLACES = {
-    "train": (keys.dataset, "train.parquet", "application/vnd.apache.parquet"),
-    "holdout": (keys.dataset, "holdout.parquet", "application/vnd.apache.parquet"),
-    "bad_rows": (keys.quarantine, "bad-rows.csv", "text/csv"),
-    "violations": (keys.quarantine, "violations.csv", "text/csv"),
+    "train": keys.dataset,
+    "holdout": keys.dataset,
+    "bad_rows": keys.quarantine,
+    "violations": keys.quarantine,
+}
+_CONTENT = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv; charset=utf-8",
+    ".jsonl": "application/jsonl",
 }
 
 
@@ -39,10 +45,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     model = deployed(event["model"])
     # The engine leaves room for the interpreter and for the text of the file.
     memory = max(256, int(context.memory_limit_in_mb) // 2)
+    began = time.monotonic()
     judgement, result = validate(data, model, event["claim"], event["key"], event["version"], memory)
     metrics.add_dimension(name="model", value=model.id)
     metrics.add_metric(name="RowsJudged", unit=MetricUnit.Count, value=judgement.rows)
     metrics.add_metric(name="BadRows", unit=MetricUnit.Count, value=judgement.bad_rows)
+    if judgement.rows:
+        share = 100 * judgement.bad_rows / judgement.rows
+        metrics.add_metric(name="BadRowShare", unit=MetricUnit.Percent, value=share)
+    metrics.add_metric(name="ValidationTime", unit=MetricUnit.Seconds, value=time.monotonic() - began)
     return {"verdict": judgement.verdict, "result": result.model_dump(mode="json")}
 
 
@@ -59,7 +70,7 @@ def validate(
         (scratch / "work").mkdir()
         judged = judge(scratch / "upload", model, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
         files = {
-            name: data.put_file(_PLACES[name][0](model.id, claim, _PLACES[name][1]), path, _PLACES[name][2])
+            name: data.put_file(_PLACES[name](model.id, claim, path.name), path, _CONTENT[path.suffix])
             for name, path in judged.files.items()
         }
     finally:

@@ -70,8 +70,11 @@ class Contract(Model):
     @model_validator(mode="after")
     def _consistent(self) -> Contract:
         names = [column.name for column in self.columns]
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"columns named twice: {', '.join(doubled)}")
+        folded = [name.casefold() for name in names]
+        if doubled := sorted({name for name in names if folded.count(name.casefold()) > 1}):
+            raise ValueError(f"columns named twice (upper and lower case are the same): {', '.join(doubled)}")
+        if reserved := [name for name in folded if name.startswith("interlock_")]:
+            raise ValueError(f"names that begin with interlock_ are Interlock's own: {', '.join(reserved)}")
         if unknown := sorted(set(self.primary_key) - set(names)):
             raise ValueError(f"primary key names unknown columns: {', '.join(unknown)}")
         return self
