@@ -63,7 +63,8 @@ class Serve(Construct):
         self.infer.log_group.add_subscription_filter(
             "Captures",
             destination=destinations.LambdaDestination(capture.function),
-            filter_pattern=logs.FilterPattern.literal('{ $.interlock = "capture" }'),
+            # A phrase rather than a JSON expression: the emulator reads words only.
+            filter_pattern=logs.FilterPattern.literal(r'"\"interlock\":\"capture\""'),
         )
 
         self.api = apigateway.HttpApi(
