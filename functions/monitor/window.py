@@ -134,6 +134,7 @@ def _bins(
         missing_before=missing,
         missing_now=int(counts.get(None, 0)),
         new=new,
+        rest=labels[-1] == _OTHER,
     )
 
 
@@ -153,6 +154,7 @@ def _category(con: duckdb.DuckDBPyConnection, column: str, name: str, reference:
         missing_before=reference.missing,
         missing_now=missing,
         new=0 if reference.other else rest,
+        rest=True,
     )
 
 
@@ -166,7 +168,8 @@ def _ranges(reference: NumberReference, *, whole: bool) -> tuple[str, ...]:
 
 
 def _range(low: float, high: float, *, whole: bool) -> str:
-    last = high - 1 if whole else high
+    # The bin of a constant ends just above it.
+    last = max(low, high - 1) if whole else high
     return number(low) if number(low) == number(last) else f"{number(low)} to {number(last)}"
 
 

@@ -35,14 +35,19 @@ def psi_noise(reference: int, current: int, bins: int, probability: float) -> fl
     return chi_square_quantile(probability, bins - 1) * (1 / reference + 1 / current)
 
 
-def joined(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """The counts with all rare bins as one: those of which the smaller sample expects fewer than five rows."""
+def joined(reference: Counts, current: Counts, *, rest: bool = False) -> tuple[Counts, Counts]:
+    """The counts with all rare bins as one: those of which the smaller sample expects fewer than five rows.
+
+    With `rest` the last bin, which holds what was too rare in the reference for a bin of its own, is one of them: the
+    reference chose which, and so has too few rows in it.
+    """
     n, m = int(reference.sum()), int(current.sum())
     rare = (reference + current) * min(n, m) < _EXPECTED * (n + m)
+    rare[-1] |= rest
     before, now = int(reference[rare].sum()), int(current[rare].sum())
-    rest = [(before, now)] if before + now else []
-    pairs = np.array([*zip(reference[~rare], current[~rare], strict=True), *rest], dtype=np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    if before + now == 0:
+        return reference[~rare], current[~rare]
+    return np.append(reference[~rare], before), np.append(current[~rare], now)
 
 
 def chi_square_quantile(probability: float, degrees: int) -> float:

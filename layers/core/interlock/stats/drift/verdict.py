@@ -58,7 +58,8 @@ class WindowDrift(Model):
 class Counted(Model):
     """A column's counts in reference and window, by the same bins.
 
-    `new` are the window's rows of categories never seen in training; they are counted in the last bin.
+    `rest` says that the last bin is all categories that have none of their own; `new` are the rows in it of categories
+    never seen in training.
     """
 
     column: str
@@ -68,6 +69,7 @@ class Counted(Model):
     missing_before: int
     missing_now: int
     new: int = 0
+    rest: bool = False
 
 
 def judge(columns: list[Counted], rows: int, policy: Drift) -> WindowDrift:
@@ -90,7 +92,7 @@ def _column(counted: Counted, policy: Drift, rate: float, *, few: bool) -> Colum
     n, m = int(before.sum()), int(now.sum())
     # Of a column that was always empty in training, every value is new.
     new = counted.new if n else m
-    index, noise = _index(before, now, counted.new, 1 - rate)
+    index, noise = _index(counted, 1 - rate)
     reference, current = n + counted.missing_before, m + counted.missing_now
     missing_before, missing_now = counted.missing_before / max(1, reference), counted.missing_now / max(1, current)
     new_share = new / max(1, m)
@@ -124,18 +126,18 @@ def _column(counted: Counted, policy: Drift, rate: float, *, few: bool) -> Colum
     )
 
 
-def _index(before: Counts, now: Counts, new: int, probability: float) -> tuple[float, float]:
+def _index(counted: Counted, probability: float) -> tuple[float, float]:
     """PSI and what chance alone gives.
 
     Rows of new categories are left out: their bin is empty in training by its definition, so that chance fills it; they
     are judged by their share.
     """
-    known = now.copy()
-    known[-1] -= new
-    if not before.any() or not known.any():
+    before, now = np.array(counted.before, dtype=np.int64), np.array(counted.now, dtype=np.int64)
+    now[-1] -= counted.new
+    if not before.any() or not now.any():
         return 0.0, 0.0
-    before, known = joined(before, known)
-    return psi(before, known), psi_noise(int(before.sum()), int(known.sum()), len(before), probability)
+    before, now = joined(before, now, rest=counted.rest)
+    return psi(before, now), psi_noise(int(before.sum()), int(now.sum()), len(before), probability)
 
 
 def _strength(column: ColumnDrift, policy: Drift) -> float:
