@@ -55,9 +55,14 @@ def admit(
     ledger: Ledger,
     bus: EventBus,
 ) -> Dataset:
-    """Write the dataset, then the decision, then the claim's end, then tell: each may be done again without harm."""
-    dataset = _dataset(judgement, report)
-    state.put(f"model#{dataset.model}", f"dataset#{dataset.admitted_at:%Y-%m-%dT%H:%M:%S.%f}#{dataset.id}", dataset)
+    """Write the dataset and the decision, tell, and end the claim last: until then all of it may be done again."""
+    owner, dataset = f"model#{judgement.model}", _dataset(judgement, report)
+    # One upload is one dataset, also when it was judged again because its first execution died half-way.
+    before = (known for known in state.query(Dataset, owner, "dataset#") if known.claim == judgement.claim)
+    if (known := next(before, None)) is not None:
+        dataset = known
+    else:
+        state.put(owner, f"dataset#{dataset.admitted_at:%Y-%m-%dT%H:%M:%S.%f}#{dataset.id}", dataset)
     ledger.append(
         Decision(
             model=dataset.model,
@@ -77,8 +82,8 @@ def admit(
             },
         )
     )
-    conclude(state, dataset.claim, ClaimStatus.ADMITTED, execution, now)
     bus.publish(DatasetAdmitted(model=dataset.model, dataset=dataset.id, claim=dataset.claim, rows=dataset.rows))
+    conclude(state, dataset.claim, ClaimStatus.ADMITTED, execution, now)
     return dataset
 
 

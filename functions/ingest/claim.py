@@ -18,6 +18,8 @@ from interlock.settings import StateTable
 # Longer than a validation may take; after that a claim whose owner died is free again.
 _HELD = timedelta(minutes=20)
 _DONE = {ClaimStatus.ADMITTED, ClaimStatus.REJECTED}
+# Seconds since the epoch, in the year 9999.
+_NEVER = 253_370_764_800
 
 
 @observed
@@ -68,7 +70,8 @@ def conclude(state: State, claim: str, status: ClaimStatus, execution: str, now:
     if before is None or before.status in _DONE:
         return
     ended = before.model_copy(update={"status": status, "at": now, "execution": execution, "expires_at": now})
-    expires = 0 if status is ClaimStatus.FAILED else now.timestamp()
+    # The condition of the next one's write sees to it, also when that one has read the claim before this.
+    expires = _NEVER if status in _DONE else 0
     state.acquire(pk(claim), "claim", ended, owner=execution, expires_at=expires)
 
 

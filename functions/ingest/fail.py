@@ -11,11 +11,15 @@ from ingest.claim import conclude
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
-from interlock.errors import reason
+from interlock.errors import InvalidUpload, UnknownModel, reason
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
 from interlock.records import ClaimStatus
 from interlock.settings import Alerts, LedgerTable, StateTable
+
+
+# Somebody's upload that is not for us, or is gone: nothing of ours has failed.
+_REFUSED = {InvalidUpload.__name__, UnknownModel.__name__}
 
 
 class Settings(StateTable, LedgerTable, Alerts):
@@ -43,11 +47,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         )
         state = State(settings.state_table)
         conclude(state, event["claim"], ClaimStatus.FAILED, event["execution"], datetime.now(UTC))
-    else:
-        # Nobody's upload: the workflow ends well, so this is the only word about it.
+    if event["error"] in _REFUSED:
+        # The workflow ends well, so this is the only word about it.
         AlertTopic(settings.alerts_topic).send(
             "Upload not taken",
             f"s3://{event['bucket']}/{event['key']} was not taken: {message}\n"
-            "It stays where it is. Upload it under incoming/<model>/<file>; `interlock status` lists the models.",
+            "Nothing was changed. Upload it under incoming/<model>/<file>; `interlock status` lists the models.",
         )
     return {"error": event["error"], "message": message}
