@@ -17,7 +17,6 @@ from interlock.observability import logger, observed
 from interlock.records import ClaimStatus
 from interlock.settings import Alerts, LedgerTable, StateTable
 
-
 # Somebody's upload that is not for us, or is gone: nothing of ours has failed.
 _REFUSED = {InvalidUpload.__name__, UnknownModel.__name__}
 
