@@ -122,7 +122,11 @@ def _training(story: Story, title: str, event: str) -> None:
 
 def _release(story: Story, title: str) -> None:
     with story.chapter(title):
-        found = executions.wait_for(story.target, "release", _since(story, datetime.now(UTC)))
+        since = _since(story, datetime.now(UTC))
+        # The gate's event and the registry's tell of the same approval: one of them does the work.
+        found = executions.wait_for(
+            story.target, "release", since, lambda run: any(step.name == "Probe" for step in run.steps)
+        )
         show(story.target, found)
         _wait_until_live(story)
         live = evidence.live(story.target, story.model)
@@ -131,7 +135,7 @@ def _release(story: Story, title: str) -> None:
 
 
 def _wait_until_live(story: Story) -> None:
-    """Several events may tell of the same approval; the first run does the work, the others find it done."""
+    """Wait until the record says live and no run is under way."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         runs = executions.recent(story.target, "release", 5)

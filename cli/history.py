@@ -11,7 +11,6 @@ from cli.target import Target
 from cli.view import ago, console, note, table
 from interlock import errors
 from interlock.ledger import Entry, verify
-from interlock.schema import canonical_json
 
 
 def status(target: Target) -> dict[str, Any]:
@@ -168,6 +167,14 @@ def _interval(item: dict[str, Any]) -> str:
     return "" if item["low"] is None else f"  [{item['low']:.4g}, {item['high']:.4g}]"
 
 
-def _short(evidence_: dict[str, Any]) -> str:
-    shown = {name: value for name, value in evidence_.items() if value not in (None, [], "")}
-    return canonical_json(shown)[:160]
+def _short(found: dict[str, Any]) -> str:
+    """The small facts of an entry; addresses and hashes are for `--json`."""
+    shown = (
+        f"{name}={', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in found.items()
+        if value not in (None, [], "")
+        and not isinstance(value, dict)
+        and not str(value).startswith(("s3://", "arn:"))
+        and "sha256" not in name
+    )
+    return "; ".join(shown)[:120]

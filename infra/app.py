@@ -23,10 +23,11 @@ def synthesize(app: App) -> InterlockStack:
     given = dict(app.node.try_get_context("interlock") or {})
     given.update({name: value for name in DeploySettings.model_fields if (value := app.node.try_get_context(name))})
     settings = DeploySettings.read(given)
-    models = tuple(read_model(folder) for folder in model_folders(ROOT / "models"))
+    folder = ROOT / settings.models
+    models = tuple(read_model(path) for path in model_folders(folder))
     # The emulator refuses the bootstrap's publishing role, so a laptop publishes with the caller's own credentials.
     synthesizer = CliCredentialsStackSynthesizer() if settings.target == "local" else None
-    artefacts = build(settings.target, progress=lambda line: print(line, file=sys.stderr))
+    artefacts = build(settings.target, folder, progress=lambda line: print(line, file=sys.stderr))
     return InterlockStack(app, settings, artefacts, models, synthesizer)
 
 

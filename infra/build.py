@@ -16,6 +16,7 @@ import py_compile
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from interlock.folder import model_folders, read_model
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LAYERS = ("core", "numeric", "onnx", "tabular", "models")
+_KEPT_SECONDS = 86_400
 MAX_UNZIPPED = 262_144_000  # AWS's quota for a function with its layers, in bytes
 
 # Never imported at run time; onnxruntime's tools and its second copy of the runtime alone are half of its wheel.
@@ -83,7 +85,7 @@ class Artefacts:
         return {"code": _size(code)} | {name: _size(self.layers[name]) for name in layers}
 
 
-def build(target: Target, progress: Callable[[str], None] = print) -> Artefacts:
+def build(target: Target, models: Path = ROOT / "models", progress: Callable[[str], None] = print) -> Artefacts:
     """Build what is missing and answer where everything lies.
 
     Raises:
@@ -91,7 +93,7 @@ def build(target: Target, progress: Callable[[str], None] = print) -> Artefacts:
         InvalidSpec, InvalidContract: a folder of models/ is wrong.
     """
     made = Artefacts(
-        layers={name: _layer(name, target, progress) for name in LAYERS},
+        layers={name: _layer(name, target, models, progress) for name in LAYERS},
         job=_made("job", "job", _sources(ROOT / "jobs"), _job, progress),
         wheelhouse=_wheelhouse(target, progress),
     )
@@ -113,7 +115,7 @@ def check_size(function: str, sizes: dict[str, int]) -> None:
         )
 
 
-def _layer(name: str, target: Target, progress: Callable[[str], None]) -> Path:
+def _layer(name: str, target: Target, models: Path, progress: Callable[[str], None]) -> Path:
     here = LAMBDA[target]
     pins = ROOT / "layers" / name / "requirements.txt"
     inputs = [here.python.encode(), here.wheels.encode()]
@@ -128,7 +130,7 @@ def _layer(name: str, target: Target, progress: Callable[[str], None]) -> Path:
         if name == "models":
             (python / "interlock_models").mkdir(parents=True)
             (python / "interlock_models/__init__.py").touch()
-            for path in model_folders(ROOT / "models"):
+            for path in model_folders(models):
                 model = read_model(path)
                 (python / "interlock_models" / f"{model.id}.json").write_text(model.to_json(), "utf-8")
                 if model.spec.training.script:
@@ -141,7 +143,7 @@ def _layer(name: str, target: Target, progress: Callable[[str], None]) -> Path:
     if name == "core":
         inputs += _sources(ROOT / "layers/core/interlock")
     if name == "models":
-        inputs += _sources(ROOT / "models", suffixes=(".yaml", ".py"))
+        inputs += _sources(models, suffixes=(".yaml", ".py"))
         inputs += _sources(ROOT / "layers/core/interlock")
     return _made(f"layers/{target}", name, inputs, make, progress)
 
@@ -231,11 +233,11 @@ def _ignored(_folder: str, names: list[str]) -> set[str]:
 
 
 def _forget_older(made: Artefacts) -> None:
-    """Builds of older inputs are only in the way."""
+    """Builds of older inputs are only in the way; those of today may be another cloud's."""
     current = {*made.layers.values(), made.job, made.wheelhouse}
     for folder in {path.parent for path in current}:
         for path in folder.iterdir():
-            if path not in current:
+            if path not in current and time.time() - path.stat().st_mtime > _KEPT_SECONDS:
                 shutil.rmtree(path)
 
 

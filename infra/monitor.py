@@ -33,7 +33,7 @@ class Monitor(Construct):
             .reads("captures/", listing=True)
             .writes("reports/")
             .reads_artefacts("models/")
-            .keeps_state()
+            .sees_state()
         )
         decide = (
             StageFunction(

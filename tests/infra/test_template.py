@@ -1,0 +1,148 @@
+"""What the template promises, resource by resource."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+Resources = dict[str, dict[str, Any]]
+
+
+def of(resources: Resources, kind: str) -> list[dict[str, Any]]:
+    found = [item["Properties"] for item in resources.values() if item["Type"] == kind]
+    assert found, f"no {kind} in the template"
+    return found
+
+
+def statements(resources: Resources) -> list[dict[str, Any]]:
+    return [
+        statement for policy in of(resources, "AWS::IAM::Policy") for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_buckets_are_versioned_encrypted_private_and_have_a_lifecycle(resources: Resources) -> None:
+    for bucket in of(resources, "AWS::S3::Bucket"):
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        rule = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        rules = bucket["LifecycleConfiguration"]["Rules"]
+        assert any("NoncurrentVersionExpiration" in rule for rule in rules)
+        assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
+
+
+def test_buckets_refuse_what_does_not_come_over_tls(resources: Resources) -> None:
+    policies = of(resources, "AWS::S3::BucketPolicy")
+    assert len(policies) == len(of(resources, "AWS::S3::Bucket"))
+    for policy in policies:
+        denied = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+        assert any(s["Condition"].get("Bool") == {"aws:SecureTransport": "false"} for s in denied)
+
+
+def test_nobody_may_do_everything(resources: Resources) -> None:
+    for statement in statements(resources):
+        for action in listed(statement["Action"]):
+            assert "*" not in action, statement
+
+
+def test_every_resource_with_a_bare_star_is_one_that_aws_cannot_name(resources: Resources) -> None:
+    unnamed = {
+        "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+        "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+        "states:SendTaskSuccess", "states:SendTaskFailure",
+    }  # fmt: skip
+    for statement in statements(resources):
+        if "*" in listed(statement["Resource"]):
+            assert set(listed(statement["Action"])) <= unnamed, statement
+
+
+def test_the_ledger_is_append_only(resources: Resources) -> None:
+    ledger = next(name for name in resources if name.startswith("FoundationLedger"))
+    for statement in statements(resources):
+        if ledger in json.dumps(statement["Resource"]):
+            assert set(listed(statement["Action"])) <= {"dynamodb:PutItem", "dynamodb:Query"}
+
+
+def test_every_function_has_a_role_of_its_own_logs_with_an_end_tracing_and_a_time_out(resources: Resources) -> None:
+    functions = of(resources, "AWS::Lambda::Function")
+    roles = Counter(json.dumps(function["Role"]) for function in functions)
+    assert set(roles.values()) == {1}
+    for function in functions:
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert function["Timeout"] <= 900
+        assert function["MemorySize"] <= 3008
+        assert "ReservedConcurrentExecutions" not in function
+        assert function["Architectures"] == ["x86_64"]
+        assert len(function["Layers"]) <= 5
+    for group in of(resources, "AWS::Logs::LogGroup"):
+        assert group["RetentionInDays"] == 30
+
+
+def test_every_workflow_is_logged_traced_and_ends(resources: Resources) -> None:
+    for machine in of(resources, "AWS::StepFunctions::StateMachine"):
+        assert machine["LoggingConfiguration"]["Level"] == "ALL"
+        assert machine["TracingConfiguration"] == {"Enabled": True}
+        definition = machine["DefinitionString"]
+        text = (
+            definition
+            if isinstance(definition, str)
+            else "".join(part if isinstance(part, str) else "x" for part in definition["Fn::Join"][1])
+        )
+        asl = json.loads(text)
+        assert asl["QueryLanguage"] == "JSONata"
+        assert asl["TimeoutSeconds"] > 0
+        for name, state in asl["States"].items():
+            if state["Type"] == "Task":
+                assert state["TimeoutSeconds"] > 0, name
+                assert {"Throttled", "DependencyUnavailable"} <= set(state["Retry"][0]["ErrorEquals"]), name
+
+
+def test_every_route_wants_a_signature(resources: Resources) -> None:
+    for route in of(resources, "AWS::ApiGatewayV2::Route"):
+        assert route["AuthorizationType"] == "AWS_IAM"
+        assert "{proxy+}" not in route["RouteKey"]
+        assert "$default" not in route["RouteKey"]
+
+
+def test_what_costs_while_idle_is_counted(resources: Resources) -> None:
+    kinds = Counter(item["Type"] for item in resources.values())
+    assert kinds["AWS::CloudWatch::Alarm"] <= 10
+    assert kinds["AWS::CloudWatch::Dashboard"] == 1
+    for costly in ("AWS::KMS::Key", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret", "AWS::EC2::VPCEndpoint"):
+        assert costly not in kinds
+    for table in of(resources, "AWS::DynamoDB::GlobalTable"):
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert sum(kinds.values()) < 400
+
+
+def test_every_function_is_ours(resources: Resources) -> None:
+    for function in of(resources, "AWS::Lambda::Function"):
+        assert function["FunctionName"].startswith("interlock-dev-")
+        assert function["Runtime"] == "python3.14"
+
+
+def test_events_that_cannot_be_delivered_are_kept(resources: Resources) -> None:
+    for rule in of(resources, "AWS::Events::Rule"):
+        for target in rule["Targets"]:
+            assert "DeadLetterConfig" in target, rule
+
+
+def test_failed_workflows_and_alarms_reach_a_person(resources: Resources) -> None:
+    topic = next(name for name, item in resources.items() if item["Type"] == "AWS::SNS::Topic")
+    for alarm in of(resources, "AWS::CloudWatch::Alarm"):
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+    failed = [
+        rule
+        for rule in of(resources, "AWS::Events::Rule")
+        if rule["EventPattern"].get("detail-type") == ["Step Functions Execution Status Change"]
+    ]
+    assert failed[0]["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    assert failed[0]["Targets"][0]["Arn"] == {"Ref": topic}
+    assert of(resources, "AWS::SNS::Subscription")[0]["Endpoint"] == "ops@example.com"
