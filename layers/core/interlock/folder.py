@@ -37,7 +37,10 @@ def read_model(folder: Path) -> DeployedModel:
     contract_file, spec_file = folder / "contract.yaml", folder / "model.yaml"
     document = _yaml(contract_file, InvalidContract)
     _standard(contract_file, document)
-    contract = read_contract(document)
+    try:
+        contract = read_contract(document)
+    except InvalidContract as error:
+        raise InvalidContract(f"{contract_file}: {error.message}") from None
     try:
         spec = ModelSpec.model_validate(_yaml(spec_file, InvalidSpec))
     except ValidationError as error:
