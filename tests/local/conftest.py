@@ -1,0 +1,149 @@
+"""A local cloud of the tests' own, deployed once by the real CDK CLI, with two models: census and a generated one.
+
+Everything below goes through public doors: S3, HTTPS, the workflows, the command's own functions.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli import executions, uploads
+from cli.executions import Run
+from cli.target import Target
+from localcloud import supervisor
+from localcloud.deploy import deploy_local
+
+HOME = supervisor.HOME / "test"
+CENSUS, RENT = "census-income", "flat-rents"
+ROOT = supervisor.ROOT
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[Target]:
+    """The deployed cloud. `INTERLOCK_TEST_KEEP=1` leaves it running for a look afterwards."""
+    supervisor.down(HOME)
+    shutil.rmtree(HOME, ignore_errors=True)
+    models = HOME / "models"
+    shutil.copytree(ROOT / "models" / CENSUS, models / CENSUS)
+    _write_rents(models / RENT)
+    cloud = supervisor.up(HOME, lambda _line: None)
+    deploy_local(cloud, {"environment": "test", "models": str(models)}, lambda _line: None)
+    yield Target("test", cloud, None)
+    if not os.environ.get("INTERLOCK_TEST_KEEP"):
+        supervisor.down(HOME)
+
+
+@pytest.fixture(scope="session")
+def champions(target: Target) -> dict[str, Run]:
+    """Both models trained, gated and released from a first upload; answers their training runs."""
+    before = datetime.now(UTC)
+    with gzip.open(ROOT / f"models/{CENSUS}/data/part-1.csv.gz", "rb") as file:
+        census = HOME / "census.csv"
+        census.write_bytes(b"".join(file.readlines()[:6001]))
+    rents = HOME / "rents.csv"
+    rents.write_text(rent_rows(1500, seed=1))
+    for model, path in ((CENSUS, census), (RENT, rents)):
+        ended(target, uploads.run_of(target, uploads.send(target, model, path)), "Admitted")
+    runs = {}
+    for model in (CENSUS, RENT):
+        run = executions.wait_for(target, "train", before, lambda run, model=model: of(run, model) and started(run))
+        runs[model] = ended(target, run, "Done")
+        release = executions.wait_for(
+            target, "release", before, lambda run, model=model: f"-{model}/" in str(run.input) and probed(run)
+        )
+        ended(target, release, "Promoted")
+    return runs
+
+
+def ended(target: Target, run: Run, state: str | None = None, seconds: float = 180) -> Run:
+    """Wait for a run's end and hold it against the state it should end in."""
+    for _ in executions.follow(target, run, seconds):
+        pass
+    if state is not None:
+        assert run.last == state, f"{run.workflow} ended in {run.last}: {run.error} {run.message}"
+    return run
+
+
+def upload(target: Target, model: str, body: bytes, name: str = "data.csv") -> tuple[uploads.Sent, Run]:
+    """Put bytes under incoming/ and wait for ingest's end."""
+    path = HOME / "upload"
+    path.write_bytes(body)
+    sent = uploads.send(target, model, path, name)
+    return sent, ended(target, uploads.run_of(target, sent))
+
+
+def of(run: Run, model: str) -> bool:
+    """Whether the run is about this model."""
+    return bool(run.input.get("detail", {}).get("model") == model)
+
+
+def started(run: Run) -> bool:
+    """Whether the training was begun, not found unnecessary."""
+    return any(step.name == "Freeze" for step in run.steps)
+
+
+def probed(run: Run) -> bool:
+    """Whether the release changed something, not found it done."""
+    return any(step.name == "Probe" for step in run.steps)
+
+
+def rent_rows(count: int, seed: int, header: bool = True) -> str:
+    """A made-up regression: what a flat's size, place and age make of its rent."""
+    dice = random.Random(seed)
+    lines = ["flat_id;Größe (m²);stadtteil;built;balcony;rent"] if header else []
+    for number in range(count):
+        size, place = dice.uniform(20, 150), dice.choice(["Nord", "Süd", "Ost", "West"])
+        built, balcony = dice.randint(1900, 2020), dice.random() < 0.4
+        rent = 200 + 11 * size + 150 * (place == "Süd") + 0.8 * (built - 1900) + 60 * balcony + dice.gauss(0, 25)
+        shown = "" if dice.random() < 0.05 else place
+        lines.append(f"F{seed}-{number};{size:.1f};{shown};{built};{str(balcony).lower()};{rent:.2f}")
+    return "\n".join(lines) + "\n"
+
+
+def _write_rents(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    contract = {
+        "apiVersion": "v3.1.0",
+        "kind": "DataContract",
+        "id": RENT,
+        "version": "0.3.0",
+        "status": "draft",
+        "schema": [
+            {
+                "name": "flats",
+                "customProperties": [{"property": "maxBadRowShare", "value": 0.1}],
+                "quality": [{"metric": "rowCount", "mustBeGreaterOrEqualTo": 10}],
+                "properties": [
+                    {"name": "flat_id", "logicalType": "string", "primaryKey": True, "required": True},
+                    {"name": "Größe (m²)", "logicalType": "number", "required": True,
+                     "logicalTypeOptions": {"exclusiveMinimum": 0, "maximum": 1000}},
+                    {"name": "stadtteil", "logicalType": "string"},
+                    {"name": "built", "logicalType": "integer", "logicalTypeOptions": {"minimum": 1500}},
+                    {"name": "balcony", "logicalType": "boolean", "required": True},
+                    {"name": "rent", "logicalType": "number", "required": True,
+                     "logicalTypeOptions": {"minimum": 0}},
+                ],
+            }
+        ],
+    }  # fmt: skip
+    spec = {
+        "schema_version": 1,
+        "id": RENT,
+        "target": {"column": "rent", "kind": "regression"},
+        "holdout": {"fraction": 0.25, "key": "rents"},
+        "training": {"estimator": "gradient_boosting", "parameters": {"n_estimators": 60}, "on": "first_dataset",
+                     "max_minutes": 2},
+        "gate": {"min_rows": 100, "metrics": {"rmse": {"max": 80, "tolerance": 10}, "r2": {"min": 0.9}}},
+        "monitoring": {"drift": {"min_rows": 50}, "retrain": {"cooldown_hours": 0, "max_per_day": 5}},
+    }  # fmt: skip
+    (folder / "contract.yaml").write_text(yaml.safe_dump(contract, allow_unicode=True), "utf-8")
+    (folder / "model.yaml").write_text(yaml.safe_dump(spec), "utf-8")

@@ -1,0 +1,232 @@
+"""The whole loop on the deployed local cloud, for two models that share nothing but the code."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from typing import Any
+
+import duckdb
+import httpx
+import numpy as np
+import pytest
+from tritonclient.http import InferenceServerClient
+
+from cli import evidence, executions, history, inference, uploads
+from cli.executions import Run
+from cli.target import Target
+from interlock.records import TrainingManifest
+
+from .conftest import CENSUS, HOME, RENT, ended, of, rent_rows, started
+
+
+def manifest(target: Target, model: str) -> TrainingManifest:
+    live = evidence.live(target, model)
+    assert live is not None
+    assert live.champion is not None
+    key = f"training/{model}/{live.champion.run}/manifest.json"
+    body = target.client("s3").get_object(Bucket=target.outputs["DataBucket"], Key=key)["Body"].read()
+    return TrainingManifest.from_json(body)
+
+
+def native(target: Target, model: str) -> tuple[np.ndarray, dict[str, Any]]:
+    """scikit-learn's own scores of the holdout, as the job wrote them, and what else it wrote."""
+    s3, bucket = target.client("s3"), target.outputs["ArtefactsBucket"]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix=f"jobs/{model}/")["Contents"]]
+    run = manifest(target, model).run
+    key = next(key for key in keys if run in key and key.endswith("output.tar.gz"))
+    with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())) as archive:
+        scores = archive.extractfile("scores.npz")
+        training = archive.extractfile("training.json")
+        assert scores is not None
+        assert training is not None
+        return np.load(io.BytesIO(scores.read()))["scores"], json.loads(training.read())
+
+
+def holdout(target: Target, model: str) -> list[dict[str, Any]]:
+    found = manifest(target, model)
+    path = HOME / "holdout.parquet"
+    target.client("s3").download_file(found.holdout.bucket, found.holdout_features.key, str(path))
+    con = duckdb.connect()
+    cursor = con.execute("SELECT * FROM read_parquet(?)", [str(path)])
+    names = [item[0] for item in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@pytest.mark.parametrize("model", [CENSUS, RENT])
+def test_every_holdout_row_is_answered_as_scikit_learn_answers_it(
+    target: Target, champions: dict[str, Run], model: str
+) -> None:
+    rows = holdout(target, model)
+    wanted, training = native(target, model)
+    assert len(rows) == len(wanted) > 100
+    found = []
+    for start in range(0, len(rows), 500):
+        found += inference.predict(target, model, rows[start : start + 500])
+    scores = np.array([item.score for item in found])
+    native_scores = wanted[:, -1]
+    difference = np.abs(scores - native_scores) / np.maximum(1, np.abs(native_scores))
+    over = int((difference > 1e-5).sum())
+    print(f"{model}: {len(rows)} rows, largest difference {difference.max():.2e}, float32 ties {over}")
+    assert over <= 0.002 * len(rows)
+    if model == CENSUS:
+        labels = [item.label for item in found]
+        said = np.where(native_scores >= training["threshold"], ">50K", "<=50K").tolist()
+        assert sum(one != two for one, two in zip(labels, said, strict=True)) == 0
+
+
+def test_the_protocols_own_client_is_served(target: Target, champions: dict[str, Run]) -> None:
+    """tritonclient knows no SigV4: it speaks through a transport that signs, and judges everything else."""
+    with signing_proxy(target) as address:
+        client = InferenceServerClient(address)
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready(CENSUS)
+        metadata = client.get_model_metadata(CENSUS)
+        assert metadata["platform"] == "onnx_onnxv1"
+        assert {item["name"] for item in metadata["inputs"]} >= {"age", "workclass"}
+
+
+def test_drifted_traffic_and_newer_data_end_in_a_new_version(target: Target, champions: dict[str, Run]) -> None:
+    before = evidence.live(target, RENT)
+    assert before is not None
+    rows = [{"Größe (m²)": 300.0 + place, "stadtteil": "Mitte", "built": None, "balcony": True} for place in range(200)]
+    for start in range(0, len(rows), 50):
+        inference.predict(target, RENT, rows[start : start + 50])
+    path = HOME / "newer.csv"
+    path.write_text(rent_rows(600, seed=2))
+    ended(target, uploads.run_of(target, uploads.send(target, RENT, path)), "Admitted")
+    wait_for_captures(target, RENT)
+
+    checked = ended(target, executions.start(target, "monitor", {"model": RENT}), "Decided")
+    found = history.show_drift(target, RENT)
+    assert found["state"] == "drift"
+    drifted = {item["column"]: item for item in found["drift"]["columns"] if item["state"] == "drift"}
+    assert {"Größe (m²)", "stadtteil", "built"} <= set(drifted)
+    outcome = evidence.outcomes(target, RENT)[-1]
+    assert outcome["action"] == "retrain", outcome["reason"]
+
+    retrained = executions.wait_for(
+        target,
+        "train",
+        checked.started,
+        lambda run: of(run, RENT) and run.input["detail-type"] == "RetrainRequested" and started(run),
+    )
+    ended(target, retrained, "Done")
+    released = executions.wait_for(
+        target, "release", checked.started, lambda run: "flat-rents/2" in str(run.input) and run.last == "Promoted"
+    )
+    assert released.status == "SUCCEEDED"
+    after = evidence.live(target, RENT)
+    assert after is not None
+    assert after.champion is not None
+    assert after.champion.version == 2
+    assert after.revision > before.revision
+
+    # The same check again finds nothing newer to train on, and says so.
+    again = history.rollback(target, RENT, "the test goes back")
+    assert again["version"] == 1
+    assert inference.predict(target, RENT, rows[:1])[0].score > 0
+
+
+def test_every_decision_is_in_the_ledger_and_the_chain_holds(target: Target, champions: dict[str, Run]) -> None:
+    entries = list(evidence.ledger(target, CENSUS))
+    actions = [entry.decision.action for entry in entries]
+    for action in ("dataset admitted", "model registered", "release started", "model promoted"):
+        assert action in actions
+    assert history.verified(entries) == len(entries)
+
+
+def test_labels_are_taken_by_request_id(target: Target, champions: dict[str, Run]) -> None:
+    answered = inference.predict(target, CENSUS, holdout(target, CENSUS)[:2])
+    labels = [{"request_id": item.request_id, "row": item.row, "label": "<=50K"} for item in answered]
+    assert inference.label(target, CENSUS, labels) == 2
+    status, body, _ = target.call(
+        "POST", f"/models/{CENSUS}/labels", b'{"labels":[{"request_id":"x","label":"maybe"}]}'
+    )
+    assert status == 400
+    assert "label must be one of" in json.loads(body)["error"]
+
+
+def test_captures_never_hold_a_restricted_value(target: Target, champions: dict[str, Run]) -> None:
+    inference.predict(target, CENSUS, holdout(target, CENSUS)[:20])
+    wait_for_captures(target, CENSUS)
+    logs = target.client("logs").filter_log_events(logGroupName="/aws/lambda/interlock-test-serve-infer")["events"]
+    said = "".join(event["message"] for event in logs)
+    assert '"interlock":"capture"' in said
+    assert "United-States" not in said
+
+
+def wait_for_captures(target: Target, model: str) -> None:
+    import time
+
+    client, seen, quiet = target.client("s3"), -1, 0
+    for _ in range(80):
+        answer = client.list_objects_v2(Bucket=target.outputs["DataBucket"], Prefix=f"captures/model={model}/")
+        quiet = quiet + 1 if answer["KeyCount"] == seen and seen > 0 else 0
+        if quiet >= 4:
+            return
+        seen = answer["KeyCount"]
+        time.sleep(0.5)
+    pytest.fail("no captures arrived")
+
+
+def signing_proxy(target: Target) -> Any:
+    """A plain server on the loopback address that signs what it hands on."""
+    import threading
+    from contextlib import contextmanager
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Door(BaseHTTPRequestHandler):
+        def _hand_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            status, answer, _ = target.call(self.command, self.path, body)
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = _hand_on  # noqa: N815 - the server's own names
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    @contextmanager
+    def serving() -> Any:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    return serving()
+
+
+def test_the_readmes_curl_line_answers(target: Target, champions: dict[str, Run]) -> None:
+    import shlex
+    import subprocess
+
+    line = inference.curl(target, CENSUS, holdout(target, CENSUS)[:1])
+    done = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["outputs"][0]["name"] == "label"
+
+
+def test_unsigned_and_wrongly_signed_callers_are_turned_away(target: Target, champions: dict[str, Run]) -> None:
+    url = f"{target.outputs['ApiUrl'].rstrip('/')}/v2/models/{CENSUS}"
+    host = url.split("/")[2]
+    local = url.replace(host, f"127.0.0.1:{host.rsplit(':', 1)[1]}")
+    assert httpx.get(local, headers={"host": host}).status_code == 403
+    wrong = {
+        "host": host,
+        "x-amz-date": "20260101T000000Z",
+        "authorization": "AWS4-HMAC-SHA256 Credential=AKIAWRONG/20260101/us-east-1/execute-api/aws4_request, "
+        "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64,
+    }
+    assert httpx.get(local, headers=wrong).status_code == 403
