@@ -28,6 +28,7 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = number
     environment.filters["percent"] = percent
+    environment.filters["sentence"] = sentence
     return environment
 
 
@@ -40,6 +41,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage."""
-    return "–" if share is None else f"{100 * share:.1f}%"
+    return "–" if share is None else f"{100 * share:.{digits}f}%"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital; the rest stays as it is written."""
+    return text[:1].upper() + text[1:]
