@@ -47,6 +47,18 @@ def test_intervals_agree_with_scipys() -> None:
             assert interval.value == pytest.approx(function(np.arange(len(y))))
 
 
+def test_the_bounds_hold_95_of_100_resamples() -> None:
+    y, good, bad = scored(200)
+    own, difference = intervals(ALL, y, Scored(good, 0.5), Scored(bad, 0.4), seed=4, resamples=50)
+    generator = np.random.default_rng(4)
+    drawn = [generator.integers(0, 200, 200) for _ in range(50)]
+    for metric in ALL:
+        one = np.array([metric.compute(y[rows], good[rows], 0.5) for rows in drawn])
+        two = np.array([metric.compute(y[rows], bad[rows], 0.4) for rows in drawn])
+        for found, values in ((own[metric.name], one), (difference[metric.name], one - two)):
+            assert (found.low, found.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+
+
 def test_the_interval_of_a_mean_covers_as_often_as_it_says() -> None:
     brier = METRICS[Kind.BINARY, "brier"]
     # y is drawn from the scores: the expected loss is E[s(1 - s)] = 1/6 for uniform scores.

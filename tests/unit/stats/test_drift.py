@@ -108,6 +108,12 @@ def test_bins_of_distinct_values_have_equal_mass() -> None:
     assert reference.counts == (100,) * 10
 
 
+def test_a_frequent_value_is_alone_also_when_its_neighbours_are_few() -> None:
+    values = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], [10, 4, 50, 2, 34])
+    reference = number_reference(values, bins=10)
+    assert (reference.edges, reference.counts) == ((2.0, 3.0, 4.0, 5.0), (10, 4, 50, 2, 34))
+
+
 def test_a_column_that_is_nine_tenths_zeros_shows_a_drift_of_the_rest() -> None:
     generator = np.random.default_rng(0)
     gains = np.where(generator.random(20_000) < 0.92, 0.0, generator.integers(114, 90_000, 20_000))
@@ -191,6 +197,13 @@ def test_rare_bins_are_one(counts: tuple[list[int], list[int]]) -> None:
         assert len(kept_before) == frequent + (frequent < len(expected))
 
 
+def test_a_bin_is_rare_when_the_smaller_sample_expects_little() -> None:
+    before, now = joined(np.array([9800, 100, 100]), np.array([96, 2, 2]))
+    assert (before.tolist(), now.tolist()) == ([9800, 200], [96, 4])
+    now, before = joined(np.array([96, 2, 2]), np.array([9800, 100, 100]))
+    assert (before.tolist(), now.tolist()) == ([9800, 200], [96, 4])
+
+
 def test_what_the_reference_found_too_rare_is_one_with_what_is_rare() -> None:
     before, now = joined(np.array([500, 300, 2, 150]), np.array([50, 30, 0, 20]), rest=True)
     assert (before.tolist(), now.tolist()) == ([500, 300, 152], [50, 30, 20])
@@ -230,8 +243,11 @@ def test_psi_exceeds_its_noise_as_often_as_it_should(n: int, m: int) -> None:
 def test_more_missing_is_fishers_exact_test(n: int, m: int, one: float, two: float) -> None:
     before, now = round(one * n), round(two * m)
     exact = stats.fisher_exact([[now, m - now], [before, n - before]], alternative="greater").pvalue
-    for rate in (0.05, 0.001, 1e-6):
-        assert more_missing(before, n, now, m, rate) == (exact <= rate) or exact == pytest.approx(rate)
+    if now / m <= before / n:
+        assert not more_missing(before, n, now, m, 0.01)
+    elif exact > 1e-200:
+        assert more_missing(before, n, now, m, exact * (1 + 1e-6))
+        assert not more_missing(before, n, now, m, exact * (1 - 1e-6))
 
 
 def test_more_missing_of_a_million_rows_is_quick() -> None:
@@ -258,8 +274,16 @@ def test_more_new_never_says_yes_where_the_exact_test_says_no(new: int, m: int, 
         assert exact > 1e-6
 
 
-def test_all_new_after_an_empty_training() -> None:
+def test_more_new_takes_the_tail_by_its_bound() -> None:
+    # 12 rows of 1,000 against 3 of 4,000 in training, and one more: 12 of 16 where a fifth is expected.
+    bound = np.exp(-16 * stats.entropy([12 / 16, 4 / 16], [1 / 5, 4 / 5]))
+    assert more_new(12, 1000, 3, 4000, bound * 1.001)
+    assert not more_new(12, 1000, 3, 4000, bound * 0.999)
+
+
+def test_four_rows_of_new_values_are_typing_errors() -> None:
     assert more_new(500, 500, 0, 20_000, 0.001)
+    assert more_new(5, 500, 0, 20_000, 0.001)
     assert not more_new(4, 500, 0, 20_000, 0.001)
 
 
