@@ -177,7 +177,7 @@ def _problem(rule: rules.Rule, found: str) -> Problem:
 def _write_good_rows(con: duckdb.DuckDBPyConnection, model: DeployedModel, judged: Judged, scratch: Path) -> None:
     named = ", ".join(f"v{index} AS {quoted(name)}" for index, name in enumerate(model.contract.names))
     con.execute(
-        f"CREATE VIEW good AS SELECT *, {held_out(model)} AS interlock_held_out FROM"  # noqa: S608
+        f"CREATE TABLE good AS SELECT *, {held_out(model)} AS interlock_held_out FROM"  # noqa: S608
         f" (SELECT row AS interlock_row, {named} FROM judged WHERE NOT bad)"
     )
     for name, condition in (("train", "NOT interlock_held_out"), ("holdout", "interlock_held_out")):

@@ -270,3 +270,24 @@ def test_huge_numbers_have_a_profile(tmp_path: Path) -> None:
     assert answer.profile is not None
     assert answer.profile.numbers["x"].maximum == 1.7e308
     assert answer.profile.to_json()
+
+
+def test_rows_keep_their_identity_over_many_row_groups_and_two_threads(tmp_path: Path) -> None:
+    by = model(
+        column("id", INTEGER, unique=True, required=True), column("a", INTEGER, maximum=96), column("s", pattern="^z")
+    )
+    planted = {7: "x", 122_880: "x", 122_881: "x", 200_000: "7", 299_999: "x"}
+    lines = (
+        f"{planted.get(row, row)},{97 if row % 50_000 == 0 else row % 97},z{row},{row}" for row in range(1, 300_001)
+    )
+    answer = judged(("id,a,s,y\n" + "\n".join(lines)).encode(), by, tmp_path)
+    with answer.files["violations"].open(newline="") as file:
+        listed = {(int(item["row"]), item["rule"], item["column"]) for item in csv.DictReader(file)}
+    # Row 7 has no number, so that the 7 of row 200,000 is the first of its kind.
+    assert listed == {(row, "type", "id") for row, text in planted.items() if text == "x"} | {
+        (row, "maximum", "a") for row in range(50_000, 300_001, 50_000)
+    }
+    for name in ("train", "holdout"):
+        numbers = [int(row[3]) for row in rows(answer.files[name])]
+        assert numbers == sorted(numbers)
+        assert all(row[2] == f"z{int(row[3])}" for row in rows(answer.files[name])[::1000])
