@@ -6,10 +6,13 @@ Everything below goes through public doors: S3, HTTPS, the workflows, the comman
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from localcloud.deploy import deploy_local
 
 HOME = supervisor.HOME / "test"
 CENSUS, RENT = "census-income", "flat-rents"
+# The same data under a script that fails, one that never ends, and a gate that nothing passes.
+FAILING, ENDLESS, REFUSED = "failing-script", "endless-script", "hard-gate"
 ROOT = supervisor.ROOT
 
 
@@ -35,6 +40,9 @@ def target() -> Iterator[Target]:
     models = HOME / "models"
     shutil.copytree(ROOT / "models" / CENSUS, models / CENSUS)
     _write_rents(models / RENT)
+    _write_rents(models / FAILING, script="def pipeline(settings):\n    raise ValueError('the oven is cold')\n")
+    _write_rents(models / ENDLESS, script="import time\n\ndef pipeline(settings):\n    time.sleep(600)\n", minutes=1)
+    _write_rents(models / REFUSED, rmse=1.0)
     cloud = supervisor.up(HOME, lambda _line: None)
     deploy_local(cloud, {"environment": "test", "models": str(models)}, lambda _line: None)
     yield Target("test", cloud, None)
@@ -62,6 +70,27 @@ def champions(target: Target) -> dict[str, Run]:
         )
         ended(target, release, "Promoted")
     return runs
+
+
+@contextmanager
+def denied(target: Target, function: str) -> Iterator[None]:
+    """Take every permission away from a function's role for a while."""
+    lambdas, iam = target.client("lambda"), target.client("iam")
+    found = lambdas.get_function_configuration(FunctionName=f"interlock-test-{function}")
+    role = found["Role"].rsplit("/", 1)[-1]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName="nothing", PolicyDocument=json.dumps(policy))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="nothing")
+
+
+def train(target: Target, model: str) -> Run:
+    """Start a training by hand."""
+    detail = {"schema_version": 1, "model": model, "reason": f"test {time.time_ns()}", "requested_by": "a test"}
+    document = {"source": "interlock", "detail-type": "TrainingRequested", "detail": detail}
+    return executions.start(target, "train", document)
 
 
 def ended(target: Target, run: Run, state: str | None = None, seconds: float = 180) -> Run:
@@ -109,12 +138,12 @@ def rent_rows(count: int, seed: int, header: bool = True) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_rents(folder: Path) -> None:
+def _write_rents(folder: Path, *, script: str | None = None, minutes: int = 2, rmse: float = 80.0) -> None:
     folder.mkdir(parents=True)
     contract = {
         "apiVersion": "v3.1.0",
         "kind": "DataContract",
-        "id": RENT,
+        "id": folder.name,
         "version": "0.3.0",
         "status": "draft",
         "schema": [
@@ -137,13 +166,15 @@ def _write_rents(folder: Path) -> None:
     }  # fmt: skip
     spec = {
         "schema_version": 1,
-        "id": RENT,
+        "id": folder.name,
         "target": {"column": "rent", "kind": "regression"},
         "holdout": {"fraction": 0.25, "key": "rents"},
         "training": {"estimator": "gradient_boosting", "parameters": {"n_estimators": 60}, "on": "first_dataset",
-                     "max_minutes": 2},
-        "gate": {"min_rows": 100, "metrics": {"rmse": {"max": 80, "tolerance": 10}, "r2": {"min": 0.9}}},
+                     "max_minutes": minutes, "script": "train.py" if script else None},
+        "gate": {"min_rows": 100, "metrics": {"rmse": {"max": rmse, "tolerance": 10}, "r2": {"min": 0.9}}},
         "monitoring": {"drift": {"min_rows": 50}, "retrain": {"cooldown_hours": 0, "max_per_day": 5}},
     }  # fmt: skip
+    if script:
+        (folder / "train.py").write_text(script, "utf-8")
     (folder / "contract.yaml").write_text(yaml.safe_dump(contract, allow_unicode=True), "utf-8")
     (folder / "model.yaml").write_text(yaml.safe_dump(spec), "utf-8")

@@ -12,7 +12,7 @@ import pytest
 from cli import evidence, executions, uploads
 from cli.target import Target
 
-from .conftest import HOME, RENT, ended, rent_rows, upload
+from .conftest import HOME, RENT, denied, ended, rent_rows, upload
 
 HEADER = "flat_id;Größe (m²);stadtteil;built;balcony;rent"
 GOOD = rent_rows(30, seed=9, header=False)
@@ -52,7 +52,7 @@ def test_a_bad_file_is_judged_clearly(target: Target, name: str) -> None:
         target, evidence.Report(RENT, "ingest", sent.claim, f"reports/{RENT}/ingest/{sent.claim}/report.html", None)
     )
     found = {item["rule"]: str(item) for item in (*report["problems"], *report["findings"])}
-    assert set(found) == ({rule} if rule else set())
+    assert rule in found if rule else not found
     assert word in found.get(rule, "")
     # Whatever was said of it, the file is still where it was put.
     kept = target.client("s3").get_object(Bucket=sent.bucket, Key=sent.key, VersionId=sent.version)
@@ -86,34 +86,15 @@ def test_the_same_event_twice_does_nothing_twice(target: Target) -> None:
 
 def test_a_crash_between_claim_and_work_loses_nothing(target: Target) -> None:
     """The claim stands, the work was never done: its own execution may go on, and a failed one is tried again."""
-    lambdas = target.client("lambda")
     body = rent_rows(40, seed=78).encode()
     # The validation crashes: it may not even be called.
-    name = "interlock-test-ingest-validate"
-    role = lambdas.get_function_configuration(FunctionName=name)["Role"].rsplit("/", 1)[-1]
-    with denied(target, role):
+    with denied(target, "ingest-validate"):
         sent, run = upload(target, RENT, body, "crash.csv")
         assert run.last == "Failed"
     assert run.status == "FAILED"
     again = ended(target, executions.again(target, run))
     assert again.last == "Admitted"
     assert sum(item.claim == sent.claim for item in evidence.datasets(target, RENT)) == 1
-
-
-def denied(target: Target, role: str) -> Any:
-    from contextlib import contextmanager
-
-    @contextmanager
-    def without() -> Any:
-        iam = target.client("iam")
-        policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
-        iam.put_role_policy(RoleName=role, PolicyName="nothing", PolicyDocument=policy)
-        try:
-            yield
-        finally:
-            iam.delete_role_policy(RoleName=role, PolicyName="nothing")
-
-    return without()
 
 
 def test_bad_rows_lie_beside_their_reasons(target: Target) -> None:

@@ -1,0 +1,134 @@
+"""Each function's permissions taken away in turn: its own stage fails, clearly, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli import executions
+from cli.executions import Run
+from cli.target import Target
+
+from .conftest import CENSUS, REFUSED, RENT, denied, ended, rent_rows, train, upload
+from .test_bad_requests import ROW
+from .test_training_days import newer, wait_until_quiet
+
+
+def denied_step(run: Run, step: str) -> None:
+    """The run stopped at that step, with AWS's own word for it."""
+    failed = [item for item in run.steps if item.error]
+    assert [item.name for item in failed][:1] == [step], [(item.name, item.error) for item in run.steps]
+    assert failed[0].error in {"ClientError", "AccessDeniedException"}, failed[0].error
+
+
+@pytest.mark.parametrize(("function", "step"), [("claim", "Claim"), ("validate", "Validate"), ("admit", "Admit")])
+def test_ingest_without_permissions(target: Target, function: str, step: str) -> None:
+    with denied(target, f"ingest-{function}"):
+        _, run = upload(target, RENT, rent_rows(30, seed=50).encode(), f"denied-{function}.csv")
+    assert run.status == "FAILED"
+    denied_step(run, step)
+
+
+def test_ingest_reject_without_permissions(target: Target) -> None:
+    with denied(target, "ingest-reject"):
+        _, run = upload(target, RENT, b"", "denied-reject.csv")
+    denied_step(run, "Reject")
+
+
+def test_ingest_fail_without_permissions(target: Target) -> None:
+    with denied(target, "ingest-fail"), denied(target, "ingest-validate"):
+        _, run = upload(target, RENT, rent_rows(30, seed=51).encode(), "denied-fail.csv")
+    assert run.status == "FAILED"
+    assert run.steps[-1].name == "GiveBack"
+
+
+@pytest.mark.parametrize(
+    ("function", "step"),
+    [
+        ("acquire", "Acquire"),
+        ("freeze", "Freeze"),
+        ("launch", "Launch"),
+        ("evaluate", "Evaluate"),
+        ("gate", "Gate"),
+        ("register", "Register"),
+    ],
+)
+def test_train_without_permissions(target: Target, champions: dict[str, Run], function: str, step: str) -> None:
+    wait_until_quiet(target)
+    newer(target)
+    with denied(target, f"train-{function}"):
+        run = ended(target, train(target, RENT))
+    assert run.status == "FAILED"
+    denied_step(run, step)
+
+
+def test_train_reject_without_permissions(target: Target) -> None:
+    newer(target, REFUSED)
+    with denied(target, "train-reject"):
+        run = ended(target, train(target, REFUSED))
+    denied_step(run, "Reject")
+
+
+@pytest.mark.parametrize("function", ["resume", "reconcile"])
+def test_the_wakers_without_permissions(target: Target, function: str) -> None:
+    event = {"detail": {"TrainingJobName": "test-nothing", "TrainingJobStatus": "Completed"}}
+    with denied(target, f"train-{function}"):
+        answer = target.client("lambda").invoke(
+            FunctionName=f"interlock-test-train-{function}", Payload=json.dumps(event).encode()
+        )
+        assert answer["FunctionError"]
+        assert "not authorized" in json.loads(answer["Payload"].read())["errorMessage"]
+
+
+@pytest.mark.parametrize(("function", "step"), [("promote", "Promote"), ("confirm", "Confirm")])
+def test_release_without_permissions(target: Target, champions: dict[str, Run], function: str, step: str) -> None:
+    wait_until_quiet(target)
+    newer(target)
+    with denied(target, f"release-{function}"):
+        run = ended(target, train(target, RENT), "Done")
+        release = executions.wait_for(
+            target, "release", run.started, lambda found: any(item.name == step for item in found.steps)
+        )
+        ended(target, release, "Failed")
+    denied_step(release, step)
+
+
+def test_rollback_without_permissions(target: Target, champions: dict[str, Run]) -> None:
+    with denied(target, "release-rollback"):
+        answer = target.client("lambda").invoke(
+            FunctionName=target.outputs["RollbackFunction"],
+            Payload=json.dumps({"model": RENT, "actor": "a test", "reason": "denied"}).encode(),
+        )
+    assert "not authorized" in json.loads(answer["Payload"].read())["errorMessage"]
+
+
+def test_labels_without_permissions(target: Target, champions: dict[str, Run]) -> None:
+    body = json.dumps({"labels": [{"request_id": "denied", "label": "<=50K"}]}).encode()
+    with denied(target, "serve-labels"):
+        assert target.call("POST", f"/models/{CENSUS}/labels", body)[0] >= 500
+    assert target.call("POST", f"/models/{CENSUS}/labels", body)[0] == 202
+
+
+def test_capture_without_permissions(target: Target, champions: dict[str, Run]) -> None:
+    from cli import inference
+
+    with denied(target, "serve-capture"):
+        inference.predict(target, CENSUS, [ROW])
+        events = target.client("logs")
+        for _ in range(40):
+            said = events.filter_log_events(logGroupName="/aws/lambda/interlock-test-serve-capture")["events"]
+            if any("AccessDenied" in event["message"] for event in said):
+                return
+            import time
+
+            time.sleep(0.25)
+    pytest.fail("the capture function did not complain")
+
+
+@pytest.mark.parametrize(("function", "step"), [("drift", "Drift"), ("decide", "Decide")])
+def test_monitor_without_permissions(target: Target, champions: dict[str, Run], function: str, step: str) -> None:
+    with denied(target, f"monitor-{function}"):
+        run = ended(target, executions.start(target, "monitor", {"model": CENSUS}))
+    assert run.status == "FAILED"
+    denied_step(run, step)

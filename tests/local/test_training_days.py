@@ -1,0 +1,167 @@
+"""Trainings on bad days: scripts that fail or never end, events that are lost or doubled, data that arrives meanwhile."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from datetime import UTC, datetime
+
+import pytest
+
+from cli import evidence, executions, uploads
+from cli.executions import Run
+from cli.target import Target
+
+from .conftest import ENDLESS, FAILING, HOME, REFUSED, RENT, denied, ended, of, rent_rows, started, train, upload
+
+SEEDS = iter(range(1000, 2000))
+
+
+def newer(target: Target, model: str = RENT) -> None:
+    """Data that has not been trained on, or the training would be recognised as pointless."""
+    seed = next(SEEDS)
+    assert upload(target, model, rent_rows(400, seed).encode(), f"{seed}.csv")[1].last == "Admitted"
+
+
+def events(target: Target, how: str, count: int = 1) -> None:
+    """Have SageMaker's next final events go wrong."""
+    assert target.local is not None
+    body = json.dumps({"events": how, "count": count}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{target.local.sagemaker}/_interlock/faults", data=body))
+
+
+@pytest.fixture(scope="module")
+def failures(target: Target) -> dict[str, Run]:
+    """The first uploads of three models that cannot be trained, all at once; the endless one takes a minute."""
+    before = datetime.now(UTC)
+    path = HOME / "rents-for-all.csv"
+    path.write_text(rent_rows(400, seed=3))
+    runs = {}
+    for model in (ENDLESS, FAILING, REFUSED):
+        ended(target, uploads.run_of(target, uploads.send(target, model, path)), "Admitted")
+    for model in (ENDLESS, FAILING, REFUSED):
+        runs[model] = executions.wait_for(
+            target, "train", before, lambda run, model=model: of(run, model) and started(run)
+        )
+    return runs
+
+
+def test_a_script_that_fails_is_told_with_its_own_words(target: Target, failures: dict[str, Run]) -> None:
+    run = ended(target, failures[FAILING], "Failed")
+    assert run.error == "TrainingFailed"
+    assert "the oven is cold" in (run.message or "")
+    decisions = [entry.decision for entry in evidence.ledger(target, FAILING)]
+    assert any("the oven is cold" in json.dumps(decision.evidence) for decision in decisions)
+    assert evidence.live(target, FAILING) is None
+    # The lease came back: the next try is not turned away.
+    assert started(ended(target, train(target, FAILING)))
+
+
+def test_a_gate_that_says_no_keeps_the_model_out(target: Target, failures: dict[str, Run]) -> None:
+    run = ended(target, failures[REFUSED], "Done")
+    assert any(step.name == "Reject" for step in run.steps)
+    verdict = evidence.document(target, evidence.newest(target, REFUSED, "train"))
+    failed = [check["id"] for check in verdict["checks"] if check["status"] == "fail"]
+    assert failed == ["metric:rmse"]
+    assert evidence.live(target, REFUSED) is None
+    assert any(entry.decision.action == "model rejected" for entry in evidence.ledger(target, REFUSED))
+
+
+def test_the_same_data_is_not_trained_on_twice(target: Target, champions: dict[str, Run]) -> None:
+    newer(target)
+    ended(target, train(target, RENT), "Done")
+    wait_until_quiet(target)
+    again = ended(target, train(target, RENT), "Done")
+    assert any(step.error == "NothingNew" for step in again.steps)
+
+
+def test_a_lost_event_is_found_by_the_reconciler(target: Target, champions: dict[str, Run]) -> None:
+    newer(target)
+    events(target, "none")
+    run = train(target, RENT)
+    sagemaker = target.client("sagemaker")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        jobs = sagemaker.list_training_jobs(NameContains=f"test-{RENT}", MaxResults=1)["TrainingJobSummaries"]
+        if jobs and jobs[0]["CreationTime"] > run.started and jobs[0]["TrainingJobStatus"] == "Completed":
+            break
+        time.sleep(0.5)
+    time.sleep(1)
+    assert executions.read(target, run).status == "RUNNING"
+    answer = target.client("lambda").invoke(FunctionName="interlock-test-train-reconcile", Payload=b"{}")
+    assert "FunctionError" not in answer
+    ended(target, run, "Done")
+
+
+def test_a_doubled_event_registers_once(target: Target, champions: dict[str, Run]) -> None:
+    newer(target)
+    before = len(versions(target))
+    events(target, "twice")
+    ended(target, train(target, RENT), "Done")
+    assert len(versions(target)) == before + 1
+
+
+def test_what_arrives_during_a_training_is_taken_by_the_next(target: Target, champions: dict[str, Run]) -> None:
+    newer(target)
+    first = train(target, RENT)
+    wait_for_step(target, first, "Launch")
+    newer(target)
+    second = ended(target, train(target, RENT), "Waiting")
+    assert any(step.error == "LeaseHeld" for step in second.steps)
+    ended(target, first, "Done")
+    third = executions.wait_for(
+        target, "train", second.started, lambda run: run.name != second.name and of(run, RENT) and started(run)
+    )
+    ended(target, third, "Done")
+
+
+def test_an_endless_script_is_stopped(target: Target, failures: dict[str, Run]) -> None:
+    run = ended(target, failures[ENDLESS], "Failed", seconds=120)
+    assert run.error == "TrainingTimedOut"
+
+
+def test_a_release_that_cannot_be_probed_is_put_back(target: Target, champions: dict[str, Run]) -> None:
+    wait_until_quiet(target)
+    before = evidence.live(target, RENT)
+    assert before is not None
+    assert before.champion is not None
+    newer(target)
+    with denied(target, "release-probe"):
+        run = train(target, RENT)
+        ended(target, run, "Done")
+        release = executions.wait_for(
+            target, "release", run.started, lambda found: any(step.name == "Restore" for step in found.steps)
+        )
+        ended(target, release, "Failed")
+    after = evidence.live(target, RENT)
+    assert after is not None
+    assert after.champion == before.champion
+    assert after.revision > before.revision
+    assert any(entry.decision.action == "model rolled back" for entry in evidence.ledger(target, RENT))
+
+
+def versions(target: Target) -> list[object]:
+    found: list[object] = target.client("sagemaker").list_model_packages(
+        ModelPackageGroupName=f"interlock-test-{RENT}", MaxResults=100
+    )["ModelPackageSummaryList"]
+    return found
+
+
+def wait_for_step(target: Target, run: Run, name: str) -> None:
+    for seen in executions.follow(target, run, 60):
+        if seen.last == name:
+            return
+
+
+def wait_until_quiet(target: Target) -> None:
+    """No release is under way any more."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        live = evidence.live(target, RENT)
+        running = [
+            run for flow in ("train", "release") for run in executions.recent(target, flow) if run.status == "RUNNING"
+        ]
+        if live is not None and live.state == "live" and not [run for run in running if "endless" not in run.name]:
+            return
+        time.sleep(0.5)
