@@ -1,4 +1,4 @@
-"""Trainings on bad days: scripts that fail or never end, events that are lost or doubled, data that arrives meanwhile."""
+"""Trainings on bad days: scripts that fail or never end, lost and doubled events, data that arrives meanwhile."""
 
 from __future__ import annotations
 
