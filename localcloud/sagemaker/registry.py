@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from localcloud.sagemaker.events import Events
-from localcloud.sagemaker.protocol import ServiceError
+from localcloud.sagemaker.listing import page
+from localcloud.sagemaker.protocol import ServiceError, described
 from localcloud.sagemaker.store import Record, Store, now
 
-_KEPT = [
-    "ModelPackageGroupName",
-    "ModelPackageDescription",
-    "SourceUri",
-    "ModelApprovalStatus",
-    "MetadataProperties",
-    "ModelMetrics",
-    "CustomerMetadataProperties",
-    "Domain",
-    "Task",
-    "ModelCard",
-    "ApprovalDescription",
-    "InferenceSpecification",
-]
-_CHANGEABLE = ("ModelApprovalStatus", "ApprovalDescription")
+_CHANGEABLE = ("ModelApprovalStatus", "ApprovalDescription", "SourceUri", "ModelCard", "ModelLifeCycle")
+_METADATA_ENTRIES = 50
+# What is kept of a package and not told.
+_INNER = {"ClientToken"}
 
 
 class Registry:
@@ -46,6 +36,7 @@ class Registry:
             "CreationTime": now(),
             "CreatedBy": {},
             "ModelPackageGroupStatus": "Completed",
+            "Versions": 0,
         }
         if not self._groups.add(name, group):
             raise ServiceError(
@@ -55,24 +46,34 @@ class Registry:
 
     def describe_group(self, name: str) -> Record:
         """DescribeModelPackageGroup."""
-        return self._group(name)
+        return {member: value for member, value in self._group(name).items() if member != "Versions"}
 
     def list_groups(self, request: Record) -> Record:
         """ListModelPackageGroups."""
-        wanted = request.get("NameContains", "")
-        groups = [
-            {member: value for member, value in group.items() if member != "CreatedBy"}
-            for group in self._groups.all()
-            if wanted in group["ModelPackageGroupName"]
-        ]
-        return {"ModelPackageGroupSummaryList": groups}
+        return page(
+            request,
+            self._groups.all(),
+            name="ModelPackageGroupName",
+            orders={
+                "CreationTime": lambda group: group["CreationTime"],
+                "Name": lambda group: group["ModelPackageGroupName"],
+            },
+            answer="ModelPackageGroupSummaryList",
+            members=[
+                "ModelPackageGroupName",
+                "ModelPackageGroupArn",
+                "ModelPackageGroupDescription",
+                "CreationTime",
+                "ModelPackageGroupStatus",
+            ],
+        )
 
     def delete_group(self, name: str) -> Record:
         """DeleteModelPackageGroup; an empty one only."""
-        group = self._group(name)
+        name = self._group(name)["ModelPackageGroupName"]
         if self._of_group(name):
             raise ServiceError("ConflictException", f"Model Package Group {name} still has model packages")
-        self._groups.delete(group["ModelPackageGroupName"])
+        self._groups.delete(name)
         return {}
 
     def create_package(self, request: Record, account: str, region: str) -> Record:
@@ -82,18 +83,21 @@ class Registry:
         group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
         if "InferenceSpecification" not in request and "SourceUri" not in request:
             raise ServiceError("ValidationException", "either InferenceSpecification or SourceUri must be given")
+        if "Tags" in request:
+            raise ServiceError("ValidationException", "a versioned package uses its group's tags and takes none itself")
         with self._lock:
-            existing = self._of_group(group)
             token = request.get("ClientToken")
-            for package in existing:
+            for package in self._of_group(group):
                 if token and package.get("ClientToken") == token:
                     return {"ModelPackageArn": package["ModelPackageArn"]}
-            version = max((package["ModelPackageVersion"] for package in existing), default=0) + 1
+            # A number is used once, also when its package was deleted.
+            version = self._groups.edit(group, lambda old: {**old, "Versions": self._next(old)})["Versions"]
             arn = f"arn:aws:sagemaker:{region}:{account}:model-package/{group}/{version}"
             moment = now()
             package = {
-                **{member: request[member] for member in _KEPT if member in request},
-                "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
+                "ModelApprovalStatus": "PendingManualApproval",
+                **described("DescribeModelPackage", request),
+                "ModelPackageGroupName": group,
                 "ModelPackageName": f"{group}/{version}",
                 "ModelPackageVersion": version,
                 "ModelPackageArn": arn,
@@ -101,7 +105,6 @@ class Registry:
                 "LastModifiedTime": moment,
                 "ModelPackageStatus": "Completed",
                 "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
-                "Region": region,
                 "ClientToken": token,
             }
             self._packages.put(arn, package)
@@ -113,45 +116,59 @@ class Registry:
         return _public(self._package(name))
 
     def list_packages(self, request: Record) -> Record:
-        """ListModelPackages of a group, newest first unless asked otherwise."""
+        """ListModelPackages: of a group, or of all groups when versioned packages are asked for."""
         group, status = request.get("ModelPackageGroupName"), request.get("ModelApprovalStatus")
+        packages = self._packages.all()
         if group is not None:
-            self._group(group)
-        found = [
-            package
-            for package in self._packages.all()
-            if group in {None, package["ModelPackageGroupName"], _group_arn(package)}
-            and status in {None, package["ModelApprovalStatus"]}
-        ]
-        found.sort(key=lambda package: package["ModelPackageVersion"], reverse=request.get("SortOrder") != "Ascending")
-        start = int(request.get("NextToken", 0))
-        size = request.get("MaxResults", 10)
-        members = [
-            "ModelPackageName",
-            "ModelPackageGroupName",
-            "ModelPackageVersion",
-            "ModelPackageArn",
-            "ModelPackageDescription",
-            "CreationTime",
-            "ModelPackageStatus",
-            "ModelApprovalStatus",
-        ]
-        page = [{member: item[member] for member in members if member in item} for item in found[start : start + size]]
-        more = {"NextToken": str(start + size)} if start + size < len(found) else {}
-        return {"ModelPackageSummaryList": page, **more}
+            packages = self._of_group(self._group(group)["ModelPackageGroupName"])
+        elif request.get("ModelPackageType", "Unversioned") == "Unversioned":
+            packages = []
+        return page(
+            request,
+            [package for package in packages if status in {None, package["ModelApprovalStatus"]}],
+            name="ModelPackageName",
+            orders={
+                "CreationTime": lambda package: (package["CreationTime"], package["ModelPackageVersion"]),
+                "Name": lambda package: (package["ModelPackageGroupName"], package["ModelPackageVersion"]),
+            },
+            answer="ModelPackageSummaryList",
+            members=[
+                "ModelPackageName",
+                "ModelPackageGroupName",
+                "ModelPackageVersion",
+                "ModelPackageArn",
+                "ModelPackageDescription",
+                "CreationTime",
+                "ModelPackageStatus",
+                "ModelApprovalStatus",
+            ],
+        )
 
     def update_package(self, request: Record) -> Record:
         """UpdateModelPackage: approval and metadata."""
-        package = self._package(request["ModelPackageArn"])
-        changes: dict[str, Any] = {member: request[member] for member in _CHANGEABLE if member in request}
-        if "CustomerMetadataProperties" in request or "CustomerMetadataPropertiesToRemove" in request:
-            kept = {**package.get("CustomerMetadataProperties", {}), **request.get("CustomerMetadataProperties", {})}
-            for name in request.get("CustomerMetadataPropertiesToRemove", []):
-                kept.pop(name, None)
-            changes["CustomerMetadataProperties"] = kept
-        changed = self._packages.change(package["ModelPackageArn"], **changes, LastModifiedTime=now())
-        if changed["ModelApprovalStatus"] != package["ModelApprovalStatus"]:
-            self._tell(changed)
+        before = self._package(request["ModelPackageArn"])
+        removed = request.get("CustomerMetadataPropertiesToRemove", [])
+
+        def change(package: Record) -> Record:
+            metadata = {
+                **package.get("CustomerMetadataProperties", {}),
+                **request.get("CustomerMetadataProperties", {}),
+            }
+            metadata = {key: value for key, value in metadata.items() if key not in removed}
+            if len(metadata) > _METADATA_ENTRIES:
+                raise ServiceError(
+                    "ValidationException", f"a package holds at most {_METADATA_ENTRIES} metadata properties"
+                )
+            return {
+                **package,
+                **{member: request[member] for member in _CHANGEABLE if member in request},
+                **({"CustomerMetadataProperties": metadata} if metadata else {}),
+                "LastModifiedTime": now(),
+            }
+
+        package = self._packages.edit(before["ModelPackageArn"], change)
+        if package["ModelApprovalStatus"] != before["ModelApprovalStatus"]:
+            self._tell(package)
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
     def delete_package(self, name: str) -> Record:
@@ -174,27 +191,24 @@ class Registry:
     def _of_group(self, group: str) -> list[Record]:
         return [package for package in self._packages.all() if package["ModelPackageGroupName"] == group]
 
+    def _next(self, group: Record) -> int:
+        """The next version's number."""
+        there: list[int] = [
+            package["ModelPackageVersion"] for package in self._of_group(group["ModelPackageGroupName"])
+        ]
+        return 1 + max([int(group.get("Versions", 0)), *there])
+
     def _tell(self, package: Record) -> None:
+        """Times are written as text here, unlike in a training job's event."""
+        arn = package["ModelPackageArn"]
         detail = {
-            "ModelPackageGroupName": package["ModelPackageGroupName"],
-            "ModelPackageName": package["ModelPackageName"],
-            "ModelPackageVersion": package["ModelPackageVersion"],
-            "ModelPackageArn": package["ModelPackageArn"],
-            "CreationTime": int(package["CreationTime"] * 1000),
-            "ModelPackageStatus": package["ModelPackageStatus"],
-            "ModelPackageStatusDetails": package["ModelPackageStatusDetails"],
-            "ModelApprovalStatus": package["ModelApprovalStatus"],
-            "CustomerMetadataProperties": package.get("CustomerMetadataProperties", {}),
+            member: datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            if member.endswith("Time")
+            else value
+            for member, value in _public(package).items()
         }
-        self._events.send(
-            "SageMaker Model Package State Change", package["ModelPackageArn"], detail, package["Region"], final=False
-        )
+        self._events.send("SageMaker Model Package State Change", arn, detail, arn.split(":")[3], final=False)
 
 
 def _public(package: Record) -> Record:
-    return {member: value for member, value in package.items() if member not in {"Region", "ClientToken"}}
-
-
-def _group_arn(package: Record) -> str:
-    base, _, path = package["ModelPackageArn"].partition(":model-package/")
-    return f"{base}:model-package-group/{path.rsplit('/', 1)[0]}"
+    return {member: value for member, value in package.items() if member not in _INNER}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,10 +43,10 @@ class Store:
             self.put(name, record)
             return True
 
-    def change(self, name: str, **values: Any) -> Record:
-        """Set members of a record that exists."""
+    def edit(self, name: str, change: Callable[[Record], Record]) -> Record:
+        """Write what `change` makes of the record; nobody else changes it meanwhile."""
         with self._lock:
-            return self.put(name, {**(self.get(name) or {}), **values})
+            return self.put(name, change(self.get(name) or {}))
 
     def delete(self, name: str) -> None:
         """Forget the record."""
