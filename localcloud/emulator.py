@@ -45,7 +45,7 @@ def with_endpoints(app: App) -> App:
             saver.append(asyncio.create_task(save_now_and_then(used)))
         if scope["type"] == "http":
             # The loopback address stands for TLS, which the buckets' policies demand.
-            scope["headers"] = [*scope["headers"], (b"x-forwarded-proto", b"https")]
+            scope["headers"] = [*filter(is_signature_or_other, scope["headers"]), (b"x-forwarded-proto", b"https")]
         endpoint = _ENDPOINTS.get(scope.get("path", "")) if scope["type"] == "http" else None
         if endpoint is None:
             if not scope.get("path", "").startswith("/_ministack/"):
@@ -63,6 +63,12 @@ def with_endpoints(app: App) -> App:
         await send({"type": "http.response.body", "body": verdict})
 
     return answer
+
+
+def is_signature_or_other(header: tuple[bytes, bytes]) -> bool:
+    """False for an Authorization that is none of AWS's: the emulator takes `Bearer anything` for the account's root."""
+    name, value = header
+    return name.lower() != b"authorization" or value.startswith((b"AWS4-", b"AWS "))
 
 
 async def save_now_and_then(used: asyncio.Event) -> None:
@@ -97,13 +103,14 @@ def authorize(request: dict[str, Any]) -> dict[str, Any]:
     from ministack.core.responses import get_account_id, set_request_account_id, set_request_region
     from ministack.core.router import extract_access_key_id, extract_region
 
-    headers = {name.lower(): value for name, value in request["headers"].items()}
+    sent = [(name.lower().encode(), value.encode()) for name, value in request["headers"].items()]
+    raw = list(filter(is_signature_or_other, sent))
+    headers = {name.decode(): value.decode() for name, value in raw}
     key = extract_access_key_id(headers, {})
     set_request_account_id(emulator._request_account_scope(key))
     region = extract_region(headers, {})
     set_request_region(region)
     iam.pin_request_origin("127.0.0.1", False)
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     iam.pin_signed_request(request["method"], request["path"], {}, raw)
     iam.pin_signed_body(base64.b64decode(request["body"]))
     for action, resource, conditions in request["checks"]:

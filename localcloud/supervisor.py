@@ -101,7 +101,9 @@ def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud
             return running
         _stop(home)
         before = _record(home) or {}
-        port, sagemaker_port = (_port(before.get(name)) for name in ("port", "sagemaker_port"))
+        port, sagemaker_port = _ports(before.get("port"), before.get("sagemaker_port"))
+        if "port" in before and port != before["port"]:
+            progress(f"port {before['port']} is taken: what is deployed names it, so run `interlock deploy` again")
         endpoint, sagemaker = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sagemaker_port}"
         progress("starting the emulator")
         emulator = _start(
@@ -197,6 +199,8 @@ def _start(home: Path, name: str, command: list[str], environment: Mapping[str, 
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     (home / "state").mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (logs / f"{name}.log").replace(logs / f"{name}.before.log")
     with (logs / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment), start_new_session=True
@@ -232,14 +236,19 @@ def _stop(home: Path) -> list[str]:
     return sorted(running)
 
 
-def _port(wanted: int | None) -> int:
-    """The wanted port when it is still free, else any free one."""
-    for candidate in (wanted or 0, 0):
-        with contextlib.suppress(OSError), socket.socket() as probe:
+def _ports(*wanted: int | None) -> list[int]:
+    """Free ports of the loopback address: the wanted ones as far as nobody else has them."""
+    found = []
+    with contextlib.ExitStack() as held:
+        for port in wanted:
+            probe = held.enter_context(socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", candidate))
-            return int(probe.getsockname()[1])
-    raise DependencyUnavailable("no free port on the loopback address")
+            try:
+                probe.bind(("127.0.0.1", port or 0))
+            except OSError:
+                probe.bind(("127.0.0.1", 0))
+            found.append(int(probe.getsockname()[1]))
+    return found
 
 
 def _save(
