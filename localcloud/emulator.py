@@ -225,6 +225,26 @@ def name_errors_by_class() -> None:
 _ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume, "/_interlock/save": save}
 
 
+def fail_tasks_whose_function_fails() -> None:
+    """End a task that waits for its token when the function that was given it fails; the emulator waits on."""
+    from ministack.services import stepfunctions
+
+    call = stepfunctions._call_lambda
+
+    def calling(function: str, event: Any) -> Any:
+        try:
+            return call(function, event)
+        except stepfunctions._ExecutionError as failed:
+            given = json.dumps(event)
+            for token, waiting in list(stepfunctions._task_tokens.items()):
+                if token in given:
+                    waiting["error"] = {"Error": failed.error, "Cause": failed.cause}
+                    waiting["event"].set()
+            raise
+
+    stepfunctions._call_lambda = calling
+
+
 def main() -> None:
     """Start the emulator with what its environment says."""
     from ministack import app as emulator
@@ -233,6 +253,7 @@ def main() -> None:
     emulator.app = with_endpoints(emulator.app)
     name_versions_in_events()
     name_errors_by_class()
+    fail_tasks_whose_function_fails()
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]
     sys.argv = ["ministack"]
     emulator.main()

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
-from interlock.errors import InterlockError, UnsupportedContent
+from interlock.errors import InterlockError, UnknownModel, UnsupportedContent
 from interlock.inference import feeds, scores
 from interlock.models import deployed_ids
 from interlock.settings import ArtefactsBucket, StateTable
@@ -66,8 +66,11 @@ def _answer(asked: Route, event: dict[str, Any], request_id: str) -> Response:
 
 
 def _ready(model: str) -> bool:
+    """Whether a model can be answered; one that was never released asks nothing of us."""
     try:
         _live().version(_live().release(model), None)
+    except UnknownModel:
+        return True
     except InterlockError:
         return False
     return True

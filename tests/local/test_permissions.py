@@ -19,7 +19,7 @@ def denied_step(run: Run, step: str) -> None:
     """The run stopped at that step, with AWS's own word for it."""
     failed = [item for item in run.steps if item.error]
     assert [item.name for item in failed][:1] == [step], [(item.name, item.error) for item in run.steps]
-    assert failed[0].error in {"ClientError", "AccessDeniedException"}, failed[0].error
+    assert failed[0].error in {"ClientError", "AccessDenied", "AccessDeniedException"}, failed[0].error
 
 
 @pytest.mark.parametrize(("function", "step"), [("claim", "Claim"), ("validate", "Validate"), ("admit", "Admit")])
