@@ -264,6 +264,16 @@ def test_a_warning_is_told_and_keeps_the_row(tmp_path: Path) -> None:
     assert len(rows(answer.files["train"]) + rows(answer.files["holdout"])) == 2
 
 
+def test_a_value_that_cannot_be_kept_is_never_only_a_warning(tmp_path: Path) -> None:
+    by = model(column("n", INTEGER, maximum=5, severity=Severity.WARNING))
+    answer = judged(b"n,y\n7,1\nx,2\n", by, tmp_path)
+    assert {item.rule: item.severity for item in answer.findings} == {
+        "maximum": Severity.WARNING,
+        "type": Severity.ERROR,
+    }
+    assert answer.bad_rows == 1
+
+
 def test_huge_numbers_have_a_profile(tmp_path: Path) -> None:
     body = b"x,y\n" + b"1.7e308,1\n-1.7e308,1\n1e-300,1\n" * 5
     answer = judged(body, model(column("x", NUMBER)), tmp_path)

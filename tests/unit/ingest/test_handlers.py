@@ -78,6 +78,8 @@ def test_the_same_event_twice_changes_nothing(world: World, body: bytes) -> None
     # Also when it comes years later.
     world.state.clock = lambda: time.time() + 1e9
     assert world.run(event, "e3") == {"already": True}
+    with pytest.raises(AlreadyClaimed, match=r"\(version v1\) was (admitted|rejected) at"):
+        world.step("claim", **event, execution="e4")
     after = (dict(world.objects.versions), len(world.bus.published), len(world.alerts.sent), len(world.state.items))
     assert before == after
     assert len(world.ledger.actions("small")) == 1

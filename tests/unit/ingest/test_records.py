@@ -88,6 +88,9 @@ def _values(body: str, position: int, mark: str) -> tuple[list[str], int | None]
 @example(body='"x\r\ny",""\r\n', header="a,b\r\n", block=8 << 20)
 @example(body="x,y\r\nu,v\r\n", header="a,b\r\n", block=8 << 20)
 @example(body="x,y\ru,v\n", header="a,b\n", block=8 << 20)
+@example(body="x,y\r\r\n", header="a,b\n", block=8 << 20)
+@example(body='"x\ny"\nu,v\n', header="a,b\n", block=8 << 20)
+@example(body='"y"x,y\nu,v\n', header="a,b\n", block=8 << 20)
 def test_rows_are_those_of_a_plain_reader(body: str, header: str, block: int) -> None:
     expected = plain_reader((header + body).removeprefix("\ufeff"), ",", 2)[1:]
     names = header.strip().replace('"', "").removeprefix("\ufeff").split(",")

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from ingest import rules
+from ingest.source import _damaged
 from interlock.contract import ColumnType
 from tests.unit.ingest.made import INTEGER, NUMBER, column, found, judged, model, problems, rows
 
@@ -90,20 +91,26 @@ def test_truncated_and_nested_parquet_is_refused(tmp_path: Path) -> None:
 
 def test_parquet_types_mean_what_they_say(tmp_path: Path) -> None:
     by = model(
-        *(column("n", INTEGER), column("d", ColumnType.DATE), column("f", ColumnType.DATE, format="dd.MM.yyyy")),
+        *(
+            column("n", INTEGER),
+            column("d", ColumnType.DATE),
+            column("z", ColumnType.DATE),
+            column("f", ColumnType.DATE, format="dd.MM.yyyy"),
+        ),
         *(column("t", ColumnType.TIMESTAMP), column("b", ColumnType.BOOLEAN), column("s")),
     )
     body = parquet(
         tmp_path,
-        "SELECT 5.0::DOUBLE AS n, TIMESTAMP '2024-02-29 00:00:00' AS d, DATE '2024-02-29' AS f, true AS b,"
+        "SELECT 5.0::DOUBLE AS n, TIMESTAMP '2024-02-29 00:00:00' AS d,"
+        " TIMESTAMPTZ '2024-02-29 01:00:00+01' AS z, DATE '2024-02-29' AS f, true AS b,"
         " TIMESTAMPTZ '2024-02-29 01:00:00+01' AS t, '\\xC3\\xA9'::BLOB AS s, 1.25::DECIMAL(6, 2) AS y"
-        " UNION ALL SELECT 5.5, TIMESTAMP '2024-02-29 10:00:00', NULL, NULL, NULL, NULL, 'nan'::FLOAT",
+        " UNION ALL SELECT 5.5, TIMESTAMP '2024-02-29 10:00:00', NULL, NULL, NULL, NULL, NULL, 'nan'::FLOAT",
     )
     answer = judged(body, by, tmp_path)
     assert found(answer) == {("type", "n"): [2], ("type", "d"): [2], ("type", "y"): [2]}
     kept = rows(answer.files["train"]) + rows(answer.files["holdout"])
     assert [str(value) for value in kept[0]] == [
-        *("5", "2024-02-29", "2024-02-29", "2024-02-29 00:00:00", "True", "é", "1.25")
+        *("5", "2024-02-29", "2024-02-29", "2024-02-29", "2024-02-29 00:00:00", "True", "é", "1.25")
     ]
 
 
@@ -207,3 +214,8 @@ def test_nul_bytes_and_control_characters_are_values_like_others(tmp_path: Path)
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("people.csv", GOOD)
     assert problems(judged(zipped.read_bytes(), BY, tmp_path, "zip")) == [rules.UNREADABLE.id]
+
+
+def test_a_lack_of_memory_is_not_the_files_fault() -> None:
+    with pytest.raises(duckdb.OutOfMemoryException), _damaged("it"):
+        raise duckdb.OutOfMemoryException
