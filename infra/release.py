@@ -88,6 +88,7 @@ class Release(Construct):
                             "$exists($states.input.detail.package_arn) ? $states.input.detail.package_arn"
                             " : $states.input.detail.ModelPackageArn"
                         ),
+                        "told": jsonata("$states.input.time"),
                         "approver": jsonata(
                             "$states.input.source = 'interlock' ? 'the gate' : 'the registry'",
                         ),
@@ -99,6 +100,7 @@ class Release(Construct):
                     {
                         "package_arn": jsonata("$package"),
                         "approved_by": jsonata("$approver"),
+                        "told": jsonata("$told"),
                         "execution": jsonata("$states.context.Execution.Id"),
                     },
                     assign={

@@ -17,7 +17,7 @@ from interlock.observability import logger, observed
 from interlock.records import ServedModel
 from interlock.settings import ArtefactsBucket, LedgerTable, StateTable
 from release.record import change, read
-from release.transitions import promoted
+from release.transitions import is_old_news, promoted
 
 
 class Settings(StateTable, LedgerTable, ArtefactsBucket):
@@ -28,7 +28,7 @@ class Settings(StateTable, LedgerTable, ArtefactsBucket):
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """{package_arn, approved_by, execution} → {go, model, version, revision}."""
+    """{package_arn, approved_by, told, execution} → {go, model, version, revision}."""
     settings = Settings.load()
     package = Registry(settings.package_group_prefix).describe(event["package_arn"])
     logger.append_keys(model=package.model, version=package.version)
@@ -37,6 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         package,
         f"{context.function_name} (approved by {event['approved_by']})",
         event["execution"],
+        datetime.fromisoformat(event["told"]),
         State(settings.state_table),
         Ledger(settings.ledger_table),
     )
@@ -66,20 +67,22 @@ def check(package: Package, artefacts: Objects) -> None:
         )
 
 
-def promote(package: Package, by: str, execution: str, state: State, ledger: Ledger) -> int | None:
+def promote(package: Package, by: str, execution: str, told: datetime, state: State, ledger: Ledger) -> int | None:
     """Change the live record and write it down; None when there is nothing to change.
 
     A repeat of the same execution goes on with the change that it made before. An automatic approval is told twice, by
     the gate and by the registry: of two executions at once, the slower one finds its version champion already.
     """
     try:
-        return _promote(package, by, execution, state, ledger)
+        return _promote(package, by, execution, told, state, ledger)
     except RevisionChanged:
-        return _promote(package, by, execution, state, ledger)
+        return _promote(package, by, execution, told, state, ledger)
 
 
-def _promote(package: Package, by: str, execution: str, state: State, ledger: Ledger) -> int | None:
+def _promote(package: Package, by: str, execution: str, told: datetime, state: State, ledger: Ledger) -> int | None:
     before = read(state, package.model)
+    if is_old_news(before, package.version, told):
+        return None
     after = promoted(before, package.candidate, package.model, by, f"approved: {execution}", datetime.now(UTC))
     if after is None:
         assert before is not None  # noqa: S101 - nothing to change means there is a champion

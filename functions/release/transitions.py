@@ -26,6 +26,18 @@ def promoted(
     )
 
 
+def is_old_news(live: LiveRelease | None, version: int, told: datetime) -> bool:
+    """Whether an approval was told before the release last changed, and that change went beyond its version.
+
+    Events come late and twice: the approval of a version that has been followed by a newer one, or was rolled back,
+    must not bring it back. Approving it anew is told later, and does.
+    """
+    if live is None or live.champion is None or told > live.changed_at:
+        return False
+    gone = live.previous.version if live.previous else None
+    return version < live.champion.version or version == gone
+
+
 def confirmed(live: LiveRelease, by: str, at: datetime) -> LiveRelease:
     """The probed champion as live."""
     return _next(live, live.champion, live.previous, by, "the probe passed", at)

@@ -35,7 +35,13 @@ def test_cdk_nag_refuses_a_bad_stack(tmp_path: Path) -> None:
 
 
 def lint(template: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("cfn-lint")), "--config-file", str(ROOT / ".cfnlintrc.yaml"), "-t", str(template)]
+    command = [
+        str(Path(sys.executable).with_name("cfn-lint")),
+        "--config-file",
+        str(ROOT / ".cfnlintrc.yaml"),
+        "-t",
+        str(template),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 

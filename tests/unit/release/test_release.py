@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,7 +15,7 @@ from release.probe import probe
 from release.record import change, read
 from release.restore import put_back, tell
 from release.rollback import take_back
-from release.transitions import promoted
+from release.transitions import is_old_news, promoted
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeLedger, FakeState
 
 REF = ObjectRef(bucket="b", key="k", version="1", sha256="0" * 64, size=1)
@@ -160,3 +160,27 @@ def test_the_probe_fails_on_what_differs(answers: tuple[int, bytes], word: str) 
 def test_nothing_is_assumed_of_an_answer_that_is_no_json() -> None:
     with pytest.raises(ProbeFailed):
         ask((502, b"<html>"))
+
+
+@pytest.mark.parametrize(
+    ("version", "minutes", "old"),
+    [
+        (1, -1, True),  # followed by a newer one since
+        (1, +1, False),  # approved anew
+        (3, -1, False),  # newer than what serves, told while the release before was under way
+    ],
+)
+def test_a_late_approval_brings_nothing_back(version: int, minutes: int, old: bool) -> None:
+    state = FakeState()
+    released(state, 1)
+    live = released(state, 2)
+    assert is_old_news(live, version, live.changed_at + timedelta(minutes=minutes)) is old
+
+
+def test_a_late_approval_does_not_undo_a_rollback() -> None:
+    state = FakeState()
+    released(state, 1)
+    released(state, 2)
+    _, live = take_back(state, "flats", "somebody", "why")
+    assert is_old_news(live, 2, live.changed_at - timedelta(minutes=1))
+    assert not is_old_news(live, 2, live.changed_at + timedelta(minutes=1))
