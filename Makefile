@@ -14,7 +14,7 @@ demo: setup ## Set everything up, start the local cloud and run a model's whole 
 	@$(BIN)/interlock demo
 
 test: setup-test check ## Set everything up and pass every check and test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup-test ## Lint, types, layers of imports
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

@@ -83,7 +83,9 @@ def test_a_lost_event_is_found_by_the_reconciler(target: Target, champions: dict
     sagemaker = target.client("sagemaker")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        jobs = sagemaker.list_training_jobs(NameContains=f"test-{RENT}", MaxResults=1)["TrainingJobSummaries"]
+        jobs = sagemaker.list_training_jobs(
+            NameContains=f"test-{RENT}", SortBy="CreationTime", SortOrder="Descending", MaxResults=1
+        )["TrainingJobSummaries"]
         if jobs and jobs[0]["CreationTime"] > run.started and jobs[0]["TrainingJobStatus"] == "Completed":
             break
         time.sleep(0.5)
@@ -160,8 +162,11 @@ def wait_until_quiet(target: Target) -> None:
     while time.monotonic() < deadline:
         live = evidence.live(target, RENT)
         running = [
-            run for flow in ("train", "release") for run in executions.recent(target, flow) if run.status == "RUNNING"
+            run
+            for flow in ("train", "release")
+            for run in executions.recent(target, flow)
+            if run.status == "RUNNING" and RENT in json.dumps(executions.read(target, run).input)
         ]
-        if live is not None and live.state == "live" and not [run for run in running if "endless" not in run.name]:
+        if live is not None and live.state == "live" and not running:
             return
         time.sleep(0.5)

@@ -5,14 +5,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from localcloud.sagemaker.protocol import model
 from localcloud.supervisor import LocalCloud, down, up
 
 ENDED = {"Completed", "Failed", "Stopped"}
@@ -39,16 +37,11 @@ def sagemaker(cloud: LocalCloud) -> Any:
 def checked(client: Any) -> Any:
     """A client whose answers are checked against the service's model: members, types, required ones."""
 
-    def check(model: Any, params: dict[str, Any], **_: Any) -> None:
-        operations[id(params)] = model
-
     def validate(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         if http_response.status_code == 200 and model.output_shape is not None:
             report = ParamValidator().validate(json.loads(http_response.content), model.output_shape)
             assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
 
-    operations: dict[int, Any] = {}
-    client.meta.events.register("before-call.sagemaker", check)
     client.meta.events.register("after-call.sagemaker", validate)
     return client
 
@@ -205,7 +198,3 @@ def inbox(cloud: LocalCloud) -> Iterator[Callable[..., Inbox]]:
     for name in names:
         events.remove_targets(Rule=name, Ids=["queue"])
         events.delete_rule(Name=name)
-
-
-OPERATIONS = model().operation_names
-HERE = Path(__file__).parent

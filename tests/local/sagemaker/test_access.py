@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Jobs, allow, user_of
 
 from localcloud.supervisor import LocalCloud
+
+from .conftest import Jobs, allow, user_of
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 CREATE = allow(["sagemaker:CreateTrainingJob"], f"{ARN}:training-job/*")

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Inbox, Jobs, allow, make_role, until
 
 from localcloud.supervisor import LocalCloud
+
+from .conftest import Inbox, Jobs, allow, make_role, until
 
 JOB = "SageMaker Training Job State Change"
 FINAL = {"source": ["aws.sagemaker"], "detail-type": [JOB], "detail": {"TrainingJobStatus": ["Completed", "Failed"]}}

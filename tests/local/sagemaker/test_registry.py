@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Inbox, until
+
+from .conftest import Inbox, until
 
 
 @pytest.fixture

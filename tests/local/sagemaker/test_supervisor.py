@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENDED, Jobs, make_role, until
 
 from interlock.errors import DependencyUnavailable
 from localcloud import supervisor
 from localcloud.processes import Process
 from localcloud.supervisor import LocalCloud, down, status, up
+
+from .conftest import ENDED, Jobs, make_role, until
 
 
 @pytest.fixture
@@ -207,3 +208,17 @@ def test_going_down_is_quick(home: Path) -> None:
     down(home)
     assert time.monotonic() - began < 5
     assert down(home) == []
+
+
+def test_an_answer_that_nobody_reads_does_not_cost_the_state(home: Path) -> None:
+    cloud = start(home)
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="data-bucket")
+    s3.put_object(Bucket="data-bucket", Key="large", Body=b"x" * 30_000_000)
+    answer = s3.get_object(Bucket="data-bucket", Key="large")
+    make_role(cloud, [])
+    began = time.monotonic()
+    down(home)
+    assert time.monotonic() - began < 10
+    answer["Body"].close()
+    assert len(start(home).client("iam").list_roles()["Roles"]) == 1

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Jobs, allow, channel, make_role, until
 
 from localcloud.supervisor import LocalCloud
+
+from .conftest import Jobs, allow, channel, make_role, until
 
 LOOK = """
 import json, os, pathlib, sys
