@@ -27,6 +27,9 @@ from typing import Any
 # What changes between two deployments, by the names under which the emulator keeps it; each is small.
 _MOVING = ("dynamodb", "stepfunctions", "sqs", "sns", "scheduler", "eventbridge", "cloudwatch", "cloudwatch_logs", "s3")
 _SAVE_SECONDS = 10.0
+# Lambda's payload of a synchronous call, either way; a state's input and result.
+_LAMBDA_BYTES, _STATE_BYTES = 6_291_556, 262_144
+_TOO_MUCH = "States.DataLimitExceeded"
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -222,7 +225,91 @@ def name_errors_by_class() -> None:
     lambda_svc._execute_function_warm = executing
 
 
-_ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume, "/_interlock/save": save}
+def keep_size_limits() -> None:
+    """Refuse the payloads of functions and workflow steps that are too large on AWS; the emulator lets all pass."""
+    from ministack.services import lambda_svc, stepfunctions
+
+    execute, invoke, matches = (
+        lambda_svc._execute_function_warm,
+        stepfunctions._invoke_resource,
+        stepfunctions._error_matches,
+    )
+
+    def executing(function: dict[str, Any], event: Any, *others: Any) -> Any:
+        if size(event) > _LAMBDA_BYTES:
+            return failed(
+                "RequestEntityTooLargeException",
+                f"Request must be smaller than {_LAMBDA_BYTES} bytes for the InvokeFunction operation",
+            )
+        result = execute(function, event, *others)
+        if not result.get("error") and size(result.get("body")) > _LAMBDA_BYTES:
+            return failed(
+                "Function.ResponseSizeTooLarge",
+                f"Response payload size exceeded maximum allowed payload size ({_LAMBDA_BYTES} bytes).",
+            )
+        return result
+
+    def invoking(resource: str, payload: Any) -> Any:
+        bounded(resource, payload)
+        answer = invoke(resource, payload)
+        bounded(resource, answer)
+        return answer
+
+    def bounded(resource: str, value: Any) -> None:
+        if size(value) > _STATE_BYTES:
+            raise stepfunctions._ExecutionError(
+                _TOO_MUCH,
+                f"The state/task '{resource}' returned a result with a size exceeding the maximum number of bytes "
+                "service limit.",
+            )
+
+    def matching(names: list[str], error: str) -> bool:
+        return bool(matches(names, error)) and (error != _TOO_MUCH or error in names)
+
+    def size(value: Any) -> int:
+        return len(json.dumps(value, ensure_ascii=False).encode())
+
+    def failed(kind: str, message: str) -> dict[str, Any]:
+        return {"body": {"errorType": kind, "errorMessage": message}, "error": True, "log": message}
+
+    lambda_svc._execute_function_warm = executing
+    stepfunctions._invoke_resource, stepfunctions._error_matches = invoking, matching
+
+
+def ask_the_workflow_s_role() -> None:
+    """Let a workflow invoke what its role may invoke; the emulator lets it invoke everything."""
+    from ministack.core import iam_evaluator as iam
+    from ministack.services import lambda_svc, stepfunctions
+
+    machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine", default="")
+    take, call = stepfunctions._execute_task, stepfunctions._call_lambda
+
+    def taking(definition: dict[str, Any], raw: Any, execution: dict[str, Any], context: Any) -> Any:
+        machine.set(execution["stateMachineArn"])
+        return take(definition, raw, execution, context)
+
+    def calling(reference: Any, event: Any) -> Any:
+        known = stepfunctions._state_machines.get(machine.get())
+        _, config, _ = lambda_svc._get_func_record_for_ref(reference)
+        if known and config:
+            account, role = known["roleArn"].split(":")[4], known["roleArn"].rsplit("/", 1)[-1]
+            who = iam.EvalContext(
+                principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/states",
+                principal_type="AssumedRole",
+                principal_account=account,
+                action="lambda:InvokeFunction",
+                resource_arn=config["FunctionArn"],
+                region=config["FunctionArn"].split(":")[3],
+            )
+            if iam.evaluate(who, iam._gather_role_policies(role, account)).decision != "Allow":
+                raise stepfunctions._ExecutionError(
+                    "Lambda.AWSLambdaException",
+                    f"User: {who.principal_arn} is not authorized to perform: {who.action} on resource: "
+                    f"{who.resource_arn} because no identity-based policy allows the {who.action} action",
+                )
+        return call(reference, event)
+
+    stepfunctions._execute_task, stepfunctions._call_lambda = taking, calling
 
 
 def fail_tasks_whose_function_fails() -> None:
@@ -245,6 +332,9 @@ def fail_tasks_whose_function_fails() -> None:
     stepfunctions._call_lambda = calling
 
 
+_ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume, "/_interlock/save": save}
+
+
 def main() -> None:
     """Start the emulator with what its environment says."""
     from ministack import app as emulator
@@ -253,6 +343,8 @@ def main() -> None:
     emulator.app = with_endpoints(emulator.app)
     name_versions_in_events()
     name_errors_by_class()
+    keep_size_limits()
+    ask_the_workflow_s_role()
     fail_tasks_whose_function_fails()
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]
     sys.argv = ["ministack"]

@@ -32,7 +32,7 @@ ACCOUNT = "000000000000"
 # The emulator's root key: no user of any real account has it.
 _KEY, _SECRET = "test", "test"
 _START_SECONDS = 60.0
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = {"sagemaker": 15.0, "emulator": 5.0}
 # No proxy and no variant of an endpoint that the user's environment asks for.
 _DIRECT = Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -72,7 +72,7 @@ class LocalCloud:
 
     def save(self) -> None:
         """Have the emulator write its whole state down now; it does so by itself only when it is stopped in order."""
-        _OPENER.open(f"{self.endpoint}/_interlock/save", data=b"{}", timeout=60).close()
+        _save_state(self.endpoint)
 
     def environment(self) -> dict[str, str]:
         """Variables for a child process that must see this cloud and no other."""
@@ -231,9 +231,17 @@ def _stop(home: Path) -> list[str]:
     running = {name: process for name, process in running.items() if process.alive()}
     # SageMaker first: it writes to the emulator when it goes.
     for name in sorted(running, reverse=True):
-        running[name].end(_STOP_SECONDS)
+        if name == "emulator":
+            # It cannot end while somebody has not read an answer to its end, and would then be killed with its state.
+            with contextlib.suppress(OSError):
+                _save_state(record["endpoint"])
+        running[name].end(_STOP_SECONDS[name])
     _save_record(home, {**record, "processes": {}})
     return sorted(running)
+
+
+def _save_state(endpoint: str) -> None:
+    _OPENER.open(f"{endpoint}/_interlock/save", data=b"{}", timeout=60).close()
 
 
 def _ports(*wanted: int | None) -> list[int]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from functools import cache
 from typing import Any
 
 import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-# How the API's patterns name kinds of characters, and their nearest form in Python's expressions, inside a set.
-_CATEGORIES = {r"\p{L}": r"\w", r"\p{Z}": " ", r"\p{N}": r"\d", r"\p{P}": r"!-/:-@\[-`{-~", r"\p{M}": ""}
+# How the API's patterns name kinds of characters that Python's expressions do not know.
+_KIND = re.compile(r"\\p\{(\w+)\}")
 
 
 class ServiceError(Exception):
@@ -132,12 +133,21 @@ def _pattern(written: str) -> re.Pattern[str]:
     """A pattern of the API as Python's expressions write it; one that cannot be written so allows everything."""
     # Some of the API's patterns end in a stray quantifier after their end.
     written = re.sub(r"\$\{\d+,\d+\}$", "", written)
-    for category, ours in _CATEGORIES.items():
-        written = written.replace(category, ours)
+    written = _KIND.sub(lambda kind: _characters(kind.group(1)), written)
     try:
         return re.compile(written)
     except re.error:
         return re.compile(".*", re.DOTALL)
+
+
+@cache
+def _characters(kind: str) -> str:
+    """The characters of a kind, as they are written inside a set; of the basic plane, which is all that names need."""
+    if kind == "Alnum":
+        return "0-9A-Za-z"
+    if kind == "L":
+        return r"\w"
+    return "".join(re.escape(chr(code)) for code in range(0x10000) if unicodedata.category(chr(code)).startswith(kind))
 
 
 def _size(length: int, value: Any, shape: Shape, path: str, found: list[str]) -> None:

@@ -1,0 +1,84 @@
+"""What the emulator lets pass and AWS refuses is refused: too large payloads, steps without permission."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from localcloud.supervisor import LocalCloud
+
+from .conftest import allow, make_role, until
+
+CODE = "def handler(event, context):\n    return 'x' * event.get('size', 1) if isinstance(event, dict) else 'x'\n"
+
+
+def trust(service: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+@pytest.fixture(scope="module")
+def function(cloud: LocalCloud) -> str:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("code.py", CODE)
+    made = cloud.client("lambda").create_function(
+        FunctionName="sized",
+        Runtime="python3.13",
+        Role=make_role(cloud, [], trust("lambda.amazonaws.com")),
+        Handler="code.handler",
+        Code={"ZipFile": packed.getvalue()},
+        Timeout=30,
+    )
+    return str(made["FunctionArn"])
+
+
+def run(cloud: LocalCloud, function: str, statements: list[dict[str, Any]], size: int, *, catch: bool) -> Any:
+    """A workflow of one step, ended."""
+    step: dict[str, Any] = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": function, "Payload": {"size": size}},
+        "End": True,
+    }
+    if catch:
+        step["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+    states = cloud.client("stepfunctions")
+    role = make_role(cloud, statements, trust("states.amazonaws.com"))
+    machine = states.create_state_machine(
+        name=role.rsplit("/", 1)[-1],
+        roleArn=role,
+        definition=json.dumps(
+            {"QueryLanguage": "JSONata", "StartAt": "Step", "States": {"Step": step, "Caught": {"Type": "Succeed"}}}
+        ),
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+    return until(lambda: states.describe_execution(executionArn=execution), lambda found: found["status"] != "RUNNING")
+
+
+def test_a_result_of_a_step_has_a_limit_that_nothing_catches(cloud: LocalCloud, function: str) -> None:
+    allowed = [allow(["lambda:InvokeFunction"], function)]
+    assert run(cloud, function, allowed, 200_000, catch=False)["status"] == "SUCCEEDED"
+    too_large = run(cloud, function, allowed, 300_000, catch=True)
+    assert (too_large["status"], too_large["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
+def test_a_workflow_may_invoke_what_its_role_may(cloud: LocalCloud, function: str) -> None:
+    for statements in ([], [allow(["lambda:InvokeFunction"], function.replace("sized", "other"))]):
+        denied = run(cloud, function, statements, 1, catch=False)
+        assert denied["status"] == "FAILED"
+        assert "not authorized to perform: lambda:InvokeFunction" in denied["cause"]
+    assert run(cloud, function, [], 1, catch=True)["status"] == "SUCCEEDED"
+
+
+def test_lambda_s_payload_has_a_limit(cloud: LocalCloud, function: str) -> None:
+    client = cloud.client("lambda")
+    answer = client.invoke(FunctionName=function, Payload=json.dumps({"size": 6_291_000}))
+    assert "FunctionError" not in answer
+    too_large = client.invoke(FunctionName=function, Payload=json.dumps({"size": 6_300_000}))
+    assert too_large["FunctionError"] == "Unhandled"
+    assert json.loads(too_large["Payload"].read())["errorType"] == "Function.ResponseSizeTooLarge"
+    sent = client.invoke(FunctionName=function, Payload=json.dumps({"text": "x" * 6_300_000}))
+    assert json.loads(sent["Payload"].read())["errorType"] == "RequestEntityTooLargeException"
