@@ -14,7 +14,8 @@ demo: setup ## Set everything up, start the local cloud and run a model's whole 
 	@$(BIN)/interlock demo
 
 test: setup-test check ## Set everything up and pass every check and test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest tests/unit tests/infra -n 2
+	@$(BIN)/python -m pytest tests/local
 
 check: setup-test ## Lint, types, layers of imports
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

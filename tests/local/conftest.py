@@ -32,13 +32,6 @@ FAILING, ENDLESS, REFUSED = "failing-script", "endless-script", "hard-gate"
 ROOT = supervisor.ROOT
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all that shares this cloud; the other tests run beside it."""
-    for item in items:
-        if "tests/local/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("sagemaker" if "/sagemaker/" in item.nodeid else "local"))
-
-
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """The deployed cloud. `INTERLOCK_TEST_KEEP=1` leaves it running for a look afterwards."""
