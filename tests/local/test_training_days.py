@@ -143,6 +143,20 @@ def test_a_release_that_cannot_be_probed_is_put_back(target: Target, champions: 
     assert any(entry.decision.action == "model rolled back" for entry in evidence.ledger(target, RENT))
 
 
+def test_a_check_before_the_first_release_is_no_failure(target: Target, failures: dict[str, Run]) -> None:
+    run = ended(target, executions.start(target, "monitor", {"model": REFUSED}), "NothingServes")
+    assert any(step.error == "NotServing" for step in run.steps)
+
+
+def test_a_run_that_cannot_be_concluded_fails_and_keeps_its_lease(target: Target, failures: dict[str, Run]) -> None:
+    """Last of its model: the lease ends by itself only after the longest training that model.yaml allows."""
+    with denied(target, "train-conclude"):
+        run = ended(target, train(target, FAILING))
+    assert run.status == "FAILED"
+    assert run.steps[-1].name == "Conclude"
+    assert ended(target, train(target, FAILING)).last == "Waiting"
+
+
 def versions(target: Target) -> list[object]:
     found: list[object] = target.client("sagemaker").list_model_packages(
         ModelPackageGroupName=f"interlock-test-{RENT}", MaxResults=100

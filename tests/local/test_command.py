@@ -1,0 +1,119 @@
+"""The command itself, against the deployed cloud: what it prints, and its exit codes for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import main
+from cli.executions import Run
+from cli.target import Target
+
+from .conftest import CENSUS, FAILING, RENT, rent_rows
+
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def interlock(
+    target: Target, champions: dict[str, Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs `interlock …` on the tests' cloud; answers exit code and output."""
+    monkeypatch.setattr("cli.target.LocalCloud.load", lambda: target.local)
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["interlock", "--env", "test", *words])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return run
+
+
+def answer(interlock: Command, *words: str) -> Any:
+    code, out = interlock("--json", *words)
+    assert code == 0, out
+    return json.loads(out)
+
+
+def test_status_names_what_serves(interlock: Command) -> None:
+    models = {item["model"]: item for item in answer(interlock, "status")["models"]}
+    assert models[CENSUS]["version"] >= 1
+    assert models[FAILING]["version"] is None
+    code, out = interlock("status")
+    assert code == 0
+    assert CENSUS in out
+
+
+def test_predict_and_label(interlock: Command, tmp_path: Path) -> None:
+    row = "Größe (m²)=80.5,stadtteil=Nord,built=1990,balcony=true"
+    found = answer(interlock, "predict", RENT, "--row", row)
+    assert 500 < found[0]["score"] < 2500
+    rows = tmp_path / "rows.csv"
+    rows.write_text("Größe (m²),stadtteil,built,balcony\n80.5,Nord,1990,true\n30,,1950,false\n", "utf-8")
+    several = answer(interlock, "predict", RENT, "--file", str(rows))
+    assert several[0]["score"] == found[0]["score"]
+    assert len(several) == 2
+    assert answer(interlock, "label", found[0]["request_id"], "901.5", RENT) == {"accepted": 1}
+    assert "--aws-sigv4" in interlock("predict", RENT, "--row", row, "--curl")[1]
+
+
+def test_upload_follows_and_sums_up(interlock: Command, tmp_path: Path) -> None:
+    path = tmp_path / "flats.csv"
+    path.write_text(rent_rows(30, seed=600), "utf-8")
+    code, out = interlock("upload", RENT, str(path))
+    assert code == 0
+    assert "30 rows, 0 bad" in out
+    path.write_text("nothing;of;this\n1;2;3\n", "utf-8")
+    code, out = interlock("upload", RENT, str(path))
+    assert code == 5
+    assert "flat_id" in out
+
+
+def test_history_is_shown_and_verified(interlock: Command) -> None:
+    assert answer(interlock, "history", CENSUS, "--verify")["intact"] is True
+    assert "model promoted" in interlock("history", CENSUS)[1]
+
+
+def test_reports_logs_and_runs_are_fetched(interlock: Command) -> None:
+    assert answer(interlock, "report", CENSUS, "--stage", "train")["passed"] is True
+    code, out = interlock("report", CENSUS, "--stage", "ingest")
+    assert code == 0
+    assert Path(out.strip()).read_text("utf-8").startswith("<!doctype html>")
+    assert "capture" in interlock("logs", "serve-infer")[1]
+    assert interlock("watch", "ingest")[0] in {0, 4}
+    doctor = answer(interlock, "doctor")
+    assert {item["state"] for item in doctor} <= {"ok", "warn"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["predict", "nobody", "--row", "a=1"], 2, "There is no such model"),
+        (["predict", RENT, "--row", "nonsense"], 2, "is not column=value"),
+        (["predict", RENT, "--row", "stadtteil=Nord"], 2, "The request is not valid"),
+        (["rollback", CENSUS], 3, "nothing to go back to"),
+        (["watch", "no-such-run"], 2, "no run"),
+        (["report", FAILING, "--stage", "monitor"], 2, "no monitor report"),
+        (["logs", "nothing-like-it"], 2, "no function"),
+    ],
+)
+def test_an_error_has_its_headline_remedy_and_exit_code(
+    interlock: Command, words: list[str], code: int, said: str
+) -> None:
+    got, out = interlock(*words)
+    assert got == code, out
+    assert said in out
+    assert "What to do:" in out
+
+
+def test_production_is_never_destroyed(interlock: Command, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Target, "outputs", {**target.outputs, "Production": "true"})
+    code, out = interlock("destroy", "--yes")
+    assert code == 5
+    assert "is production" in out
