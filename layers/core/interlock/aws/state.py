@@ -19,7 +19,7 @@ _FAILED = "ConditionalCheckFailedException"
 
 
 class State:
-    """The table's documents. pk names the owner (`model#census`, `claim#…`), sk the document."""
+    """The table's documents. pk names the owner (`model#<id>`, `claim#…`), sk the document."""
 
     def __init__(self, table: str) -> None:
         self._table = table
