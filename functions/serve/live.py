@@ -9,7 +9,7 @@ import onnxruntime as ort
 
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
-from interlock.errors import Unavailable, UnknownModel, UnknownVersion
+from interlock.errors import DependencyUnavailable, UnknownModel, UnknownVersion
 from interlock.records import Candidate, LiveRelease, ServedModel
 from serve.protocol.infer import Signature, Tensor
 
@@ -61,7 +61,7 @@ class Live:
 
         Raises:
             UnknownModel: nothing serves under this name.
-            Unavailable: it cannot be read and never was.
+            DependencyUnavailable: it cannot be read and never was.
         """
         now = self._clock()
         known = self._releases.get(model)
@@ -69,10 +69,11 @@ class Live:
             return known[1]
         try:
             found = self._state.get(LiveRelease, f"model#{model}", "live")
-        except Unavailable:
+        except Exception as error:
+            # Whatever the reason, callers are owed an answer, and somebody must hear of it.
             self._unreadable()
             if known is None:
-                raise
+                raise DependencyUnavailable(f"the live release of '{model}' cannot be read: {error}") from error
             return known[1]
         if found is None or found.champion is None:
             self._releases.pop(model, None)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli import executions, inference
+from cli import executions, history, inference
 from cli.executions import Run
 from cli.target import Target
 
@@ -106,6 +106,32 @@ def test_rollback_without_permissions(target: Target, champions: dict[str, Run])
             Payload=json.dumps({"model": RENT, "actor": "a test", "reason": "denied"}).encode(),
         )
     assert "not authorized" in json.loads(answer["Payload"].read())["errorMessage"]
+
+
+def test_release_restore_without_permissions(target: Target, champions: dict[str, Run]) -> None:
+    """The worst case: an unprobed champion that nobody put back. The workflow fails, and a person can roll back."""
+    wait_until_quiet(target)
+    newer(target)
+    with denied(target, "release-probe"), denied(target, "release-restore"):
+        run = ended(target, train(target, RENT), "Done")
+        release = executions.wait_for(
+            target, "release", run.started, lambda found: any(item.name == "Restore" for item in found.steps)
+        )
+        ended(target, release)
+    assert release.status == "FAILED"
+    assert [item.name for item in release.steps if item.error] == ["Probe", "Restore"]
+    assert history.rollback(target, RENT, "the release was not put back")["version"] >= 1
+
+
+def test_inference_without_permissions_serves_the_last_release_and_counts_it(
+    target: Target, champions: dict[str, Run]
+) -> None:
+    before = inference.predict(target, CENSUS, [ROW])[0]
+    with denied(target, "serve-infer"):
+        time.sleep(5.5)
+        assert inference.predict(target, CENSUS, [ROW])[0].revision == before.revision
+    logs = target.client("logs").filter_log_events(logGroupName="/aws/lambda/interlock-test-serve-infer")["events"]
+    assert any("LiveReleaseUnreadable" in event["message"] for event in logs)
 
 
 def test_labels_without_permissions(target: Target, champions: dict[str, Run]) -> None:
