@@ -127,11 +127,14 @@ def test_inference_without_permissions_serves_the_last_release_and_counts_it(
     target: Target, champions: dict[str, Run]
 ) -> None:
     before = inference.predict(target, CENSUS, [ROW])[0]
+    since = int(time.time() * 1000)
     with denied(target, "serve-infer"):
         time.sleep(5.5)
         assert inference.predict(target, CENSUS, [ROW])[0].revision == before.revision
-    logs = target.client("logs").filter_log_events(logGroupName="/aws/lambda/interlock-test-serve-infer")["events"]
-    assert any("LiveReleaseUnreadable" in event["message"] for event in logs)
+    logs = target.client("logs").filter_log_events(
+        logGroupName="/aws/lambda/interlock-test-serve-infer", startTime=since
+    )
+    assert any("LiveReleaseUnreadable" in event["message"] for event in logs["events"])
 
 
 def test_labels_without_permissions(target: Target, champions: dict[str, Run]) -> None:
