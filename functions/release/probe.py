@@ -106,7 +106,8 @@ def _compare(served: ServedModel, questions: Probe, outputs: dict[str, list[Any]
     else:
         scores = outputs.get("probability") or outputs["prediction"]
     for row, (got, wanted) in enumerate(zip(scores, questions.scores, strict=True)):
-        if abs(got - wanted) > _TOLERANCE * max(1.0, abs(wanted)):
+        # Written so that NaN, which is near nothing and far from nothing, fails.
+        if not abs(got - wanted) <= _TOLERANCE * max(1.0, abs(wanted)):
             raise ProbeFailed(f"{served.model}: row {row} of the probe scores {got}, evaluation scored {wanted}")
     if questions.labels and list(questions.labels) != outputs.get("label"):
         raise ProbeFailed(f"{served.model}: the probe's labels differ from evaluation's")

@@ -18,6 +18,7 @@ from interlock.inference import headline, places
 from interlock.spec import Kind
 
 MAX_ROWS = 10_000
+_LARGEST = float(np.finfo(np.float32).max)
 Array = npt.NDArray[Any]
 
 _INTEGERS = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
@@ -187,6 +188,9 @@ def _check_elements(column: list[Any], tensor: Tensor, datatype: str, where: str
     for index, value in enumerate(column):
         kind = type(value)
         if kind in allowed:
+            # What float32 cannot hold would be answered with NaN, which is not JSON.
+            if kind is not str and abs(value) > _LARGEST:
+                raise InvalidRequest(f"{where}: element {index} is beyond the range of float32")
             continue
         if value is None and not tensor.required:
             continue

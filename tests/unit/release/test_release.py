@@ -148,6 +148,7 @@ def test_the_probe_waits_for_its_revision() -> None:
     [
         (answer(5, [0.2, 0.8], ["no", "yes"]), "scores"),
         (answer(5, [0.2, 0.9], ["no", "no"]), "labels"),
+        (answer(5, [float("nan"), 0.9], ["no", "yes"]), "scores"),
         (answer(4, [0.2, 0.9], ["no", "yes"]), "revision 4"),
         ((500, b'{"error": "broken"}'), "500"),
     ],

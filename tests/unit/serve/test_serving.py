@@ -277,3 +277,10 @@ def test_paths_name_operations() -> None:
     assert route("GET", "/v2/models/a").operation is Operation.MODEL
     with pytest.raises(UnknownPath):
         route("DELETE", "/v2/models/a")
+
+
+@pytest.mark.parametrize("number", ["1e39", "-1e400", "1" + "0" * 60])
+def test_a_number_beyond_float32_is_refused(number: str) -> None:
+    body = json.dumps(document([0], ["x"])).replace('"data": [0]', f'"data": [{number}]').encode()
+    with pytest.raises(InvalidRequest, match="'size': element 0 is beyond the range of float32"):
+        read(body, WORLD.loaded().signature)
