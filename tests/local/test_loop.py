@@ -19,7 +19,7 @@ from cli.executions import Run
 from cli.target import Target
 from interlock.records import TrainingManifest
 
-from .conftest import CENSUS, HOME, RENT, ended, of, rent_rows, started
+from .conftest import CENSUS, HOME, RENT, ended, of, probed, rent_rows, started
 
 
 def manifest(target: Target, model: str) -> TrainingManifest:
@@ -116,9 +116,9 @@ def test_drifted_traffic_and_newer_data_end_in_a_new_version(target: Target, cha
     )
     ended(target, retrained, "Done")
     released = executions.wait_for(
-        target, "release", checked.started, lambda run: "flat-rents/2" in str(run.input) and run.last == "Promoted"
+        target, "release", checked.started, lambda run: "flat-rents/2" in str(run.input) and probed(run)
     )
-    assert released.status == "SUCCEEDED"
+    ended(target, released, "Promoted")
     after = evidence.live(target, RENT)
     assert after is not None
     assert after.champion is not None
