@@ -11,10 +11,11 @@ from typing import Any
 
 from rich.progress import Progress
 
-from cli import evidence
+from cli import evidence, judgements
 from cli.executions import Run, wait_for
 from cli.target import Target
-from cli.view import console, table
+from cli.view import console
+from ingest.judgement import Judgement
 from interlock.errors import InvalidRequest
 from interlock.keys import INCOMING, upload
 
@@ -60,27 +61,13 @@ def run_of(target: Target, sent: Sent) -> Run:
     return wait_for(target, "ingest", sent.at - _SKEW, mine)
 
 
-def summarise(target: Target, sent: Sent) -> dict[str, Any]:
+def summarise(target: Target, sent: Sent) -> Judgement:
     """Show what ingest found; answers its document."""
     prefix = f"reports/{sent.model}/ingest/{sent.claim}/report.html"
-    found = evidence.document(target, evidence.Report(sent.model, "ingest", sent.claim, prefix, None))
-    verdict = "admitted" if found["verdict"] == "admit" else "[red]rejected[/]"
-    console.print(
-        f"  {verdict}: {found['rows']:,} rows, {found['bad_rows']:,} bad; {found['train_rows']:,} to train on, "
-        f"{found['holdout_rows']:,} held out"
+    found = Judgement.model_validate(
+        evidence.document(target, evidence.Report(sent.model, "ingest", sent.claim, prefix, None))
     )
-    for problem in found["problems"]:
-        console.print(f"  [red]{problem['condition']}[/]: {problem['found']}. {problem['remedy']}.")
-    rows = [
-        (
-            item["column"] or "(whole row)",
-            item["rule"],
-            item["count"],
-            "; ".join(f"row {one['row']}: {one['value'] or '(nothing)'}" for one in item["examples"][:2]),
-        )
-        for item in found["findings"]
-    ]
-    table("", ("column", "rule", "rows", "first found"), rows)
+    judgements.show(found)
     return found
 
 

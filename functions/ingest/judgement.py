@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from interlock.contract import Severity
-from interlock.records import ObjectRef
+from interlock.contract import ColumnType, Severity
+from interlock.records import CheckStatus, ObjectRef, Origin
 from interlock.schema import Model
 from interlock.spec import ModelId
 
@@ -40,20 +40,87 @@ class Problem(Model):
     remedy: str
 
 
+class Outcome(Model):
+    """A rule about the upload as a whole, or about it beside the batches before, held against what was found.
+
+    `found` and `limit` are for people ("26 of 2,000 rows (1.3%) have no place", "at most 2%"); `value` is the number
+    that was compared, in the rule's unit. One that fails is a problem too, and rejects the upload.
+    """
+
+    rule: str
+    name: str = ""
+    columns: tuple[str, ...] = ()
+    status: CheckStatus
+    value: float | None = None
+    found: str
+    limit: str = ""
+    remedy: str = ""
+
+
+class Previous(Model):
+    """The last admitted dataset, beside which the columns are shown."""
+
+    dataset: str
+    claim: str
+    file: str
+    rows: int
+    admitted_at: datetime
+
+
+class Bar(Model):
+    """A share of a column's values (0 to 1), now and in the last admitted dataset (None without one).
+
+    `label` names a category or a bin; it is None for a restricted value. `new` is a category that the last admitted
+    dataset did not have.
+    """
+
+    label: str | None
+    now: float
+    before: float | None = None
+    new: bool = False
+
+
+class ColumnReport(Model):
+    """A column of the good rows beside the last admitted dataset. Shares are fractions of 0 to 1.
+
+    `bars` are a histogram's bins from `low` to `high` (the same for both datasets), or the most frequent categories.
+    `missing` is a share of the rows; `new_share` the share of the values that the last admitted dataset never had;
+    `moved` the share of the values that would have to change to give the distribution before (the total variation
+    distance over the bars and the rest).
+    """
+
+    name: str
+    type: ColumnType
+    restricted: bool = False
+    summary: str
+    shape: Literal["histogram", "categories", "none"] = "none"
+    bars: tuple[Bar, ...] = ()
+    low: str | None = None
+    high: str | None = None
+    missing: float | None = None
+    missing_before: float | None = None
+    new_share: float | None = None
+    new_values: tuple[str, ...] = ()
+    moved: float | None = None
+
+
 class Judgement(Model):
     """The verdict on an upload. Rows are counted in the file; a row with several errors is one bad row.
 
     `train`, `holdout` and `profile` are there for an admitted upload, `bad_rows` and `violations` whenever there
-    are any.
+    are any. `origin` names the upload whose bad rows were mended and sent again as this one; `columns` speak of the
+    good rows, beside the dataset `previous`.
     """
 
     schema_version: Literal[1] = 1
     model: ModelId
     claim: str
     source: ObjectRef
+    origin: Origin | None = None
     kind: str
     verdict: Literal["admit", "reject"]
     problems: tuple[Problem, ...]
+    outcomes: tuple[Outcome, ...] = ()
     findings: tuple[Finding, ...]
     rows: int
     bad_rows: int
@@ -62,4 +129,6 @@ class Judgement(Model):
     contract_version: str
     contract_sha256: str
     judged_at: datetime
+    previous: Previous | None = None
+    columns: tuple[ColumnReport, ...] = ()
     files: dict[Literal["train", "holdout", "profile", "bad_rows", "violations", "report"], ObjectRef] = {}

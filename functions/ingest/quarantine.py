@@ -18,10 +18,10 @@ from ingest.checks import Check
 from ingest.profiling import masked
 from ingest.records import opened
 from ingest.source import Source
+from interlock.cells import harmless
 from interlock.contract import Column, Contract, Severity
 from interlock.models import DeployedModel
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LONGEST_SHOWN = 200
 
 
@@ -42,7 +42,7 @@ def write_violations(
             name = check.column.name if check.column else ""
             while batch := rows.fetchmany(10_000):
                 for row, text in batch:
-                    cell = _harmless(shown(text, check.column, model) or "")
+                    cell = harmless(shown(text, check.column, model) or "")
                     writer.writerow([row, line(source, row), name, check.rule.id, check.severity, cell])
     return target
 
@@ -115,13 +115,6 @@ def shown(value: str | None, column: Column | None, model: DeployedModel) -> str
 def line(source: Source, row: int) -> int | None:
     """The line of a text file on which a row begins."""
     return int(source.records.lines[row - 1]) if source.records is not None else None
-
-
-def _harmless(value: str) -> str:
-    """A cell that a spreadsheet takes for text (OWASP, "CSV Injection"); a number stays one."""
-    if value.startswith(_FORMULA) and not value.lstrip("+-").replace(".", "", 1).isdigit():
-        return "'" + value
-    return value
 
 
 def _csv_line(values: Sequence[str | None]) -> str:

@@ -36,6 +36,13 @@ class ClaimStatus(StrEnum):
     FAILED = "failed"
 
 
+class Origin(Model):
+    """The upload whose bad rows were mended and sent again."""
+
+    claim: str
+    key: str
+
+
 class Claim(Model):
     """Who works on an upload. An open claim ends by itself at `expires_at`, so that a crash blocks nothing."""
 
@@ -45,6 +52,7 @@ class Claim(Model):
     bucket: str
     key: str
     version: str
+    origin: Origin | None = None
     status: ClaimStatus
     execution: str
     at: datetime
@@ -59,6 +67,7 @@ class Dataset(Model):
     model: ModelId
     claim: str
     source: ObjectRef
+    origin: Origin | None = None
     train: ObjectRef
     holdout: ObjectRef
     profile: ObjectRef
