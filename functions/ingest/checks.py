@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from ingest import rules
 from interlock.contract import Column, ColumnType, Contract, Severity
-from interlock.formats import c_format
+from interlock.formats import TEXT_FORMATS, c_format
 from interlock.sql import text
 
 # ISO 8601 as people write it; a time without a zone is UTC.
 _TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?"
+_ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 # JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.
 _INTEGER = r"[+-]?\d+(\.0*)?"
@@ -34,7 +35,7 @@ class Check:
     @property
     def severity(self) -> Severity:
         """Whether it makes the row bad; a value that cannot be kept always does."""
-        return self.column.severity if self.column and self.rule is not rules.TYPE else Severity.ERROR
+        return self.column.severity_of(self.rule.id) if self.column else Severity.ERROR
 
 
 def typed(index: int, column: Column) -> str:
@@ -54,7 +55,7 @@ def typed(index: int, column: Column) -> str:
         case ColumnType.TIMESTAMP if column.format:
             return _moment(value, column.format)
         case ColumnType.TIMESTAMP:
-            zoned = f"TRY_CAST({value} || CASE WHEN regexp_matches({value}, '(Z|[+-]\\d{{2}}(:?\\d{{2}})?)$') THEN '' "
+            zoned = f"TRY_CAST({value} || CASE WHEN regexp_matches({value}, '{_ZONE}') THEN '' "
             return (
                 f"CASE WHEN regexp_full_match({value}, '{_TIMESTAMP}') THEN "
                 f"{zoned}ELSE '+00' END AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
@@ -92,18 +93,33 @@ def _conditions(index: int, column: Column) -> Iterator[tuple[rules.Rule, str]]:
         yield rules.REQUIRED, f"{raw} IS NULL"
     if column.type is not ColumnType.STRING:
         yield rules.TYPE, f"{raw} IS NOT NULL AND {value} IS NULL"
-    low = _outside(value, (("<", column.minimum), ("<=", column.exclusive_minimum)))
-    high = _outside(value, ((">", column.maximum), (">=", column.exclusive_maximum)))
+    low = _outside(
+        *(value, column, ("<", column.minimum), ("<=", column.exclusive_minimum)),
+        *(("<", column.earliest), ("<=", column.after)),
+    )
+    high = _outside(
+        *(value, column, (">", column.maximum), (">=", column.exclusive_maximum)),
+        *((">", column.latest), (">=", column.before)),
+    )
     if low:
         yield rules.MINIMUM, f"{there} AND ({low})"
     if high:
         yield rules.MAXIMUM, f"{there} AND ({high})"
+    if column.multiple_of is not None:
+        yield rules.MULTIPLE_OF, f"{there} AND {_no_multiple(value, column)}"
     lengths = [f"length({value}) < {column.min_length}"] if column.min_length is not None else []
     lengths += [f"length({value}) > {column.max_length}"] if column.max_length is not None else []
     if lengths:
         yield rules.LENGTH, f"{there} AND ({' OR '.join(lengths)})"
     if column.pattern is not None:
         yield rules.PATTERN, f"{there} AND NOT regexp_matches({value}, {text(column.pattern)})"
+    if column.format is not None and column.type is ColumnType.STRING:
+        form = TEXT_FORMATS[column.format]
+        right = f"regexp_full_match({value}, {text(form.pattern)}) AND length({value}) <= {form.longest}"
+        yield rules.FORMAT, f"{there} AND NOT ({right})"
+    if column.timezone is not None:
+        zoned = f"regexp_matches({raw}, '{_ZONE}')"
+        yield rules.TIMEZONE, f"{there} AND {'NOT ' if column.timezone else ''}{zoned}"
     if column.allowed is not None:
         # By value, not by spelling: 05 is 5.
         kind = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}.get(
@@ -113,9 +129,25 @@ def _conditions(index: int, column: Column) -> Iterator[tuple[rules.Rule, str]]:
         yield rules.ALLOWED, f"{there} AND {value if kind else raw} NOT IN ({allowed})"
 
 
-def _outside(value: str, bounds: tuple[tuple[str, float | None], ...]) -> str:
+def _outside(value: str, column: Column, *bounds: tuple[str, float | str | None]) -> str:
     """The condition that a value is beyond one of the bounds."""
-    return " OR ".join(f"{value} {sign} CAST({bound!r} AS DOUBLE)" for sign, bound in bounds if bound is not None)
+    return " OR ".join(f"{value} {sign} {_literal(column, bound)}" for sign, bound in bounds if bound is not None)
+
+
+def _no_multiple(value: str, column: Column) -> str:
+    """The condition that a number is no multiple: exact for whole numbers, to 1e-9 of itself for others."""
+    step = column.multiple_of
+    if column.type is ColumnType.INTEGER and step == int(step or 0):
+        return f"{value} % {int(step)} <> 0"
+    nearest = f"round({value} / CAST({step!r} AS DOUBLE)) * CAST({step!r} AS DOUBLE)"
+    return f"abs({value} - {nearest}) > 1e-9 * abs({value})"
+
+
+def _literal(column: Column, bound: float | str) -> str:
+    if isinstance(bound, str):
+        return f"CAST({text(bound)} AS {'DATE' if column.type is ColumnType.DATE else 'TIMESTAMP'})"
+    whole = column.type is ColumnType.INTEGER and isinstance(bound, int)
+    return f"CAST({bound!r} AS {'HUGEINT' if whole else 'DOUBLE'})"
 
 
 def _moment(value: str, written: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from interlock.contract import Metric
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -88,6 +90,30 @@ MINIMUM = Rule("minimum", "the value is below the column's bound", "it cannot be
 MAXIMUM = Rule("maximum", "the value is above the column's bound", "it cannot be true", "correct the value")
 LENGTH = Rule("length", "the text is shorter or longer than allowed", "it is cut off or not this field", "correct it")
 PATTERN = Rule("pattern", "the text does not have the column's form", "it is another kind of text", "correct it")
+FORMAT = Rule(
+    "format", "the text is not of the column's format", "it is cut off or another kind of text", "correct the value"
+)
+MULTIPLE_OF = Rule(
+    "multiple_of", "the number is no multiple of the column's step", "it is in another unit or mistyped", "correct it"
+)
+TIMEZONE = Rule(
+    "timezone",
+    "the time has a zone where there must be none, or lacks it where there must be one",
+    "it may be hours off",
+    "write every time with its zone, or every time in UTC without one, as the contract says",
+)
+COMPARE = Rule(
+    "compare",
+    "two values of the row are not in the contract's relation",
+    "one of them is wrong, or they are swapped",
+    "correct the row",
+)
+INVALID = Rule(
+    "invalid",
+    "the value is not what a quality rule of the contract allows",
+    "a typo, a new category or another kind of text",
+    "correct the value, or change the rule",
+)
 ALLOWED = Rule(
     "allowed",
     "the value is not one of the column's list",
@@ -96,12 +122,25 @@ ALLOWED = Rule(
 )
 UNIQUE = Rule("unique", "the value came before in this column", "a row may be doubled", "remove the double")
 PRIMARY_KEY = Rule("primary_key", "the key came before in this file", "a row may be doubled", "remove the double")
+DUPLICATE = Rule(
+    "duplicate", "the columns' values came together before in this file", "a row may be doubled", "remove the double"
+)
+
+# What a quality rule finds in rows it judges.
+BY_METRIC = {
+    Metric.NULL_VALUES: REQUIRED,
+    Metric.MISSING_VALUES: REQUIRED,
+    Metric.INVALID_VALUES: INVALID,
+    Metric.DUPLICATE_VALUES: DUPLICATE,
+    Metric.COMPARE: COMPARE,
+}
 
 CATALOGUE = {
     rule.id: rule
     for rule in (
         *(UNREADABLE, TOO_LARGE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN, ROW_COUNT, BAD_ROW_SHARE),
         *(FIELD_COUNT, OPEN_QUOTE, ENCODING, JSON),
-        *(TYPE, REQUIRED, MINIMUM, MAXIMUM, LENGTH, PATTERN, ALLOWED, UNIQUE, PRIMARY_KEY),
+        *(TYPE, REQUIRED, MINIMUM, MAXIMUM, MULTIPLE_OF, LENGTH, PATTERN, FORMAT, TIMEZONE, ALLOWED, UNIQUE),
+        *(PRIMARY_KEY, INVALID, DUPLICATE, COMPARE),
     )
 }

@@ -129,7 +129,10 @@ def _csv(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, scratch
     _check_lengths(records)
     # An empty field is an empty text; whether that means nothing is for the contract's null tokens to say.
     fields = [f"coalesce(f{names.index(name)}, '')" for name in contract.names]
-    values = ", ".join(f"{_nulled(value, contract)} AS r{index}" for index, value in enumerate(fields))
+    values = ", ".join(
+        f"{_nulled(value, contract, column)} AS r{index}"
+        for index, (value, column) in enumerate(zip(fields, contract.columns, strict=True))
+    )
     listed = [f"f{index}" for index in range(len(names))]
     if records.regular and records.line_end and not records.malformed:
         _create(
@@ -198,7 +201,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract) -> 
         if nested := [name for name, kind in kinds.items() if kind.endswith("]") or kind.startswith(_NESTED)]:
             raise WholeFile(rules.UNREADABLE, f"nested columns cannot be judged: {', '.join(nested)}")
         values = ", ".join(
-            f"{_nulled(_as_text(column, kinds[column.name]), contract)} AS r{index}"
+            f"{_nulled(_as_text(column, kinds[column.name]), contract, column)} AS r{index}"
             for index, column in enumerate(contract.columns)
         )
         con.execute(f"CREATE TABLE raw AS SELECT file_row_number + 1 AS row, {values} FROM {origin}")  # noqa: S608
@@ -244,8 +247,9 @@ def _json_lines(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, 
     con.execute(
         "CREATE TABLE raw AS SELECT row, "  # noqa: S608 - names are quoted
         + ", ".join(
-            _nulled(f"json_extract_string(line, {text('$.' + _json_name(name))})", contract) + f" AS r{i}"
-            for i, name in enumerate(contract.names)
+            _nulled(f"json_extract_string(line, {text('$.' + _json_name(column.name))})", contract, column)
+            + f" AS r{i}"
+            for i, column in enumerate(contract.columns)
         )
         + " FROM objects"
     )
@@ -276,8 +280,8 @@ def _count(con: duckdb.DuckDBPyConnection) -> int:
     return int(answer[0]) if answer else 0
 
 
-def _nulled(value: str, contract: Contract) -> str:
-    tokens = ", ".join(text(token) for token in contract.null_tokens)
+def _nulled(value: str, contract: Contract, column: Column) -> str:
+    tokens = ", ".join(text(token) for token in (*contract.null_tokens, *column.missing_tokens))
     return f"CASE WHEN {value} IN ({tokens}) THEN NULL ELSE {value} END" if tokens else value
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from interlock.contract import ColumnType, Severity
+from interlock.contract import ColumnType, Dialect, Limit, Metric, Operator, QualityRule, Severity, Unit
 from interlock.errors import InvalidContract, InvalidSpec
 from interlock.folder import model_folders, read_model
-from interlock.odcs import read_contract
+from interlock.odcs import parts, read_contract
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -31,6 +34,14 @@ def contract(*properties: dict[str, Any], **schema: Any) -> dict[str, Any]:
         "status": "active",
         "schema": [{"name": "t", "properties": list(properties) or [column()]} | schema],
     }
+
+
+def custom(implementation: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "custom", "engine": "interlock", "implementation": implementation} | more
+
+
+def sql(query: str, **more: Any) -> dict[str, Any]:
+    return {"type": "sql", "query": query, "mustBe": 0} | more
 
 
 def column(**more: Any) -> dict[str, Any]:
@@ -69,11 +80,207 @@ def test_everything_that_is_enforced_is_read() -> None:
     assert (columns["x"].exclusive_minimum, columns["x"].maximum) == (0, 0.5)
     assert (columns["s"].min_length, columns["s"].max_length, columns["s"].pattern) == (1, 9, "^a")
     assert columns["d"].format == "dd.MM.yyyy"
-    assert (columns["v"].allowed, columns["v"].severity) == (("x", "5"), Severity.WARNING)
+    assert (columns["v"].allowed, columns["v"].severity_of("allowed")) == (("x", "5"), Severity.WARNING)
+    assert columns["v"].severity_of("type") is columns["v"].severity_of("required") is Severity.ERROR
     assert (columns["p"].pattern, columns["p"].unique) == ("[0-9]", True)
     assert columns["q"].required
     assert (columns["e"].type, columns["e"].allowed) == (ColumnType.BOOLEAN, ("true",))
     assert not columns["n"].restricted
+
+
+def test_options_of_every_type_are_read() -> None:
+    read = read_contract(
+        contract(
+            column(logicalTypeOptions={"format": "uuid"}, physicalName="A 1"),
+            column(name="i", logicalType="integer", logicalTypeOptions={"format": "u8", "minimum": -5, "maximum": 9}),
+            column(name="f", logicalType="number", logicalTypeOptions={"format": "f64", "multipleOf": 0.5}),
+            column(
+                name="d",
+                logicalType="date",
+                logicalTypeOptions={"minimum": "2024-02-29", "exclusiveMaximum": "2030-01-01", "format": "dd.MM.yyyy"},
+            ),
+            column(
+                name="t",
+                logicalType="timestamp",
+                logicalTypeOptions={
+                    "exclusiveMinimum": "2024-01-01T12:00:00+02:00",
+                    "maximum": "2025-01-01",
+                    "timezone": True,
+                    "defaultTimezone": "Etc/UTC",
+                },
+            ),
+        )
+    )
+    text, integer, number, day, time = read.columns
+    assert (text.format, text.physical_name, text.in_file, integer.in_file) == ("uuid", "A 1", "A 1", "i")
+    assert (integer.minimum, integer.maximum) == (0, 9)
+    assert (number.minimum, number.multiple_of) == (None, 0.5)
+    assert (day.earliest, day.before, day.latest, day.after) == ("2024-02-29", "2030-01-01", None, None)
+    assert (time.after, time.latest, time.timezone) == ("2024-01-01T10:00:00", "2025-01-01T00:00:00", True)
+
+
+def test_yaml_reads_an_unquoted_moment_and_so_do_we() -> None:
+    options = yaml.safe_load("{minimum: 2024-02-29, maximum: 2025-01-01}")
+    read = read_contract(contract(column(logicalType="date", logicalTypeOptions=options))).columns[0]
+    assert (read.earliest, read.latest) == ("2024-02-29", "2025-01-01")
+    options = yaml.safe_load("{minimum: 2024-01-01T12:00:00+02:00}")
+    read = read_contract(contract(column(logicalType="timestamp", logicalTypeOptions=options))).columns[0]
+    assert read.earliest == "2024-01-01T10:00:00"
+
+
+def test_a_rule_that_allows_none_is_the_columns_own_with_its_severity() -> None:
+    read = read_contract(
+        contract(
+            column(
+                required=True,
+                quality=[
+                    rule("nullValues"),
+                    rule("duplicateValues", severity="info", unit="percent"),
+                    {"metric": "invalidValues", "mustBeLessThan": 1, "arguments": {"pattern": "a"}},
+                    {"rule": "validValues", "mustBeLessOrEqualTo": 0, "arguments": {"validValues": ["a"]}},
+                ],
+            )
+        )
+    )
+    only = read.columns[0]
+    assert (only.required, only.unique, only.pattern, only.allowed) == (True, True, "a", ("a",))
+    assert only.severities == {"unique": Severity.INFO}
+    assert read.quality == ()
+
+
+def test_a_second_rule_of_a_kind_and_one_with_a_tolerance_stand_beside_the_columns_own() -> None:
+    read = read_contract(
+        contract(
+            column(
+                enum=[{"value": "x"}],
+                quality=[
+                    rule("invalidValues", arguments={"validValues": ["x", "y"]}, severity="warning", name="wide, warn"),
+                    {"metric": "nullValues", "mustBeLessThan": 5, "unit": "percent", "id": "few-nulls"},
+                    rule("missingValues", mustBe=3, arguments={"missingValues": [None, "", "N/A"]}),
+                    rule("invalidValues", arguments={"pattern": "^x", "validValues": ["x"]}),
+                    {"metric": "nullValues", "mustBeLessThan": 7, "severity": "info"},
+                    {"metric": "nullValues", "mustBeGreaterThan": 7},
+                ],
+            )
+        )
+    )
+    only = read.columns[0]
+    assert (only.allowed, only.missing_tokens) == (("x",), ("", "N/A"))
+    by = {rule.id: rule for rule in read.quality}
+    assert list(by) == [
+        *("wide-warn", "few-nulls", "missingValues-a", "invalidValues-a", "nullValues-a", "nullValues-a-2"),
+    ]
+    assert all(rule.columns == ("a",) and rule.by_row for rule in read.quality)
+    assert (by["wide-warn"].allowed, by["wide-warn"].row_severity) == (("x", "y"), Severity.WARNING)
+    assert (by["few-nulls"].unit, by["few-nulls"].allows_none) == (Unit.PERCENT, False)
+    assert (by["few-nulls"].severity, by["few-nulls"].row_severity) == (Severity.ERROR, Severity.INFO)
+    assert (by["invalidValues-a"].pattern, by["invalidValues-a"].allowed) == ("^x", ("x",))
+    assert by["invalidValues-a"].row_severity is Severity.ERROR
+
+
+def test_rules_of_the_table_are_read() -> None:
+    read = read_contract(
+        contract(
+            column(
+                name="s",
+                logicalType="date",
+                quality=[custom({"metric": "freshness", "mustBeLessThan": 2}, unit="days")],
+            ),
+            column(name="e", logicalType="date"),
+            column(
+                name="c",
+                quality=[custom({"metric": "newCategories", "mustBeLessThan": 1, "batches": 3}, unit="percent")],
+            ),
+            column(name="q", quality=[sql("SELECT max(${column}) FROM ${table}", mustBeBetween=[1, 2])]),
+            quality=[
+                {"metric": "rowCount", "mustBeGreaterThan": 5, "mustBeLessThan": 9},
+                {"metric": "rowCount", "mustNotBe": 7, "severity": "warning"},
+                {"metric": "duplicateValues", "mustBe": 0, "arguments": {"properties": ["s", "c"]}},
+                custom({"metric": "compare", "left": "s", "relation": "<=", "right": "e"}, name="starts first"),
+                custom({"metric": "rowCountChange", "mustBeBetween": [-50, 100]}, unit="percent", severity="warning"),
+                {"type": "text", "description": "be nice"},
+            ],
+        )
+    )
+    assert (read.min_rows, read.max_rows) == (6, 8)
+    by = {rule.id: rule for rule in read.quality}
+    assert list(by) == [
+        *("rowCount", "duplicateValues-s-c", "starts-first", "rowCountChange"),
+        *("freshness-s", "newCategories-c", "sql-q"),
+    ]
+    assert by["duplicateValues-s-c"].columns == ("s", "c")
+    assert by["starts-first"].columns == ("s", "e")
+    assert (by["starts-first"].relation, by["starts-first"].allows_none) == ("<=", True)
+    assert by["rowCount"].limits == (Limit(operator=Operator.MUST_NOT_BE, value=(7,)),)
+    assert by["rowCountChange"].batches == 5
+    assert (by["newCategories-c"].batches, by["newCategories-c"].by_row) == (3, False)
+    assert by["sql-q"].query == "SELECT max(${column}) FROM ${table}"
+    assert (by["freshness-s"].unit, by["freshness-s"].metric) == (Unit.DAYS, Metric.FRESHNESS)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "passes", "fails"),
+    [
+        ("mustBe", 3, [3], [2, 4]),
+        ("mustNotBe", 3, [2, 4], [3]),
+        ("mustBeGreaterThan", 3, [4], [3, 2]),
+        ("mustBeGreaterOrEqualTo", 3, [3, 4], [2]),
+        ("mustBeLessThan", 3, [2], [3, 4]),
+        ("mustBeLessOrEqualTo", 3, [2, 3], [4]),
+        ("mustBeBetween", (3, 5), [3, 4, 5], [2, 6]),
+        ("mustNotBeBetween", (3, 5), [2, 6], [3, 4, 5]),
+    ],
+)
+def test_every_operator_of_the_standard_means_what_it_says(
+    operator: str, value: Any, passes: list[float], fails: list[float]
+) -> None:
+    listed = list(value) if isinstance(value, tuple) else value
+    rules = [{"type": "sql", "query": "SELECT 1", operator: listed}]
+    (read,) = read_contract(contract(column(quality=rules))).quality
+    assert [read.limits[0].holds(item) for item in (*passes, *fails)] == [True] * len(passes) + [False] * len(fails)
+
+
+def test_the_dialect_is_read_and_none_when_nothing_is_said() -> None:
+    said = {
+        "csvDelimiter": ";",
+        "csvDecimal": ",",
+        "csvThousands": ".",
+        "csvEncoding": "ISO-8859-1",
+        "csvHeader": False,
+    }
+    custom_properties = [{"property": name, "value": value} for name, value in said.items()]
+    read = read_contract(contract(customProperties=custom_properties)).dialect
+    assert read == Dialect(delimiter=";", decimal=",", thousands=".", encoding="latin-1", header=False)
+    assert read_contract(contract()).dialect is None
+
+
+@pytest.mark.parametrize("version", ["v3.0.0", "v3.0.2", "v3.1.0", "v3.2.0", "v3.9.1"])
+def test_every_v3_is_read(version: str) -> None:
+    assert read_contract(contract() | {"apiVersion": version}).id == "c"
+
+
+def test_a_part_of_the_standard_is_in_the_tables() -> None:
+    import open_data_contract_standard.model as standard
+
+    known = {
+        "OpenDataContractStandard": parts.DOCUMENT,
+        "SchemaObject": parts.SCHEMA,
+        "SchemaProperty": parts.PROPERTY,
+        "DataQuality": parts.RULE,
+    }
+    for name, table in known.items():
+        fields = getattr(standard, name).model_fields
+        assert {field.alias or key for key, field in fields.items()} <= set(table), name
+    schema = json.loads((Path(standard.__file__).parent / "schema.json").read_text("utf-8"))
+    types = set(schema["$defs"]["SchemaBaseProperty"]["properties"]["logicalType"]["enum"])
+    assert types == {*ColumnType, *parts.TYPES_REFUSED}
+    metrics = set(schema["$defs"]["DataQualityLibrary"]["properties"]["metric"]["enum"])
+    assert metrics <= set(Metric)
+    for case in schema["$defs"]["SchemaBaseProperty"]["allOf"][1:]:
+        about = case["if"].get("anyOf", [case["if"]])
+        for kind in {item["properties"]["logicalType"]["const"] for item in about} & set(ColumnType):
+            options = case["then"]["properties"]["logicalTypeOptions"]["properties"]
+            assert set(options) == set(parts.OPTIONS[ColumnType(kind)]), kind
 
 
 def test_what_only_describes_is_free_to_be_there() -> None:
@@ -101,45 +308,95 @@ def test_a_key_without_positions_is_in_the_order_of_its_columns(position: int | 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"logicalType": "object"}, "logicalType: is 'object', read are string, integer"),
+        ({"logicalType": "object"}, "logicalType: is 'object' (an upload is one flat table), read are string, integer"),
         ({"logicalType": None}, "logicalType: is None"),
         (
-            {"logicalTypeOptions": {"multipleOf": 2}, "logicalType": "integer"},
-            "multipleOf: is not enforced for integer",
+            {"logicalTypeOptions": {"multipleOf": 0}, "logicalType": "integer"},
+            "multiple_of",
         ),
-        ({"logicalTypeOptions": {"minimum": 2}}, "minimum: is not enforced for string; enforced: maxLength"),
-        ({"logicalTypeOptions": {"format": "email"}}, "format: is not enforced for string"),
+        ({"logicalTypeOptions": {"minimum": 2}}, "minimum: is not enforced for string; enforced: format, maxLength"),
+        ({"logicalTypeOptions": {"format": "password"}}, "'password': any text can be a password"),
+        ({"logicalTypeOptions": {"format": "phone"}}, "'phone': is not known; enforced are uuid, email"),
+        ({"logicalTypeOptions": {"timezone": True}}, "timezone: is not enforced for string"),
+        ({"logicalType": "integer", "logicalTypeOptions": {"format": "u64"}}, "does not fit a column of 64 bits"),
+        ({"logicalType": "number", "logicalTypeOptions": {"format": "i8"}}, "enforced are f32, f64"),
+        ({"logicalType": "number", "logicalTypeOptions": {"minimum": "2"}}, "minimum: is '2', no bound"),
+        ({"logicalType": "date", "logicalTypeOptions": {"minimum": 2024}}, "minimum: 2024 is no date"),
+        ({"logicalType": "date", "logicalTypeOptions": {"maximum": "2023-02-29"}}, "'2023-02-29' is no date in ISO"),
+        ({"logicalType": "timestamp", "logicalTypeOptions": {"minimum": "noon"}}, "'noon' is no timestamp"),
+        (
+            {"logicalType": "timestamp", "logicalTypeOptions": {"defaultTimezone": "Europe/Berlin"}},
+            "a time without a zone is UTC",
+        ),
+        (
+            {"logicalType": "timestamp", "logicalTypeOptions": {"timezone": True, "format": "yyyy"}},
+            "timezone: true and a format do not go together",
+        ),
+        ({"logicalType": "time"}, "'time' (no column type holds a time of day"),
+        ({"logicalType": "vector"}, "'vector' (one column a dimension"),
+        ({"relationships": [{"to": "x.y"}]}, "relationships: is not enforced: other tables are not known"),
+        ({"encryptedName": "b"}, "encryptedName: is not enforced: encrypted values"),
         ({"logicalTypeOptions": {"maxLength": "many"}}, "max_length"),
         ({"logicalType": "date", "logicalTypeOptions": {"format": "MMM yy"}}, "'MMM yy' is not understood at 'M yy'"),
-        ({"logicalType": "number", "logicalTypeOptions": {"maximum": float("inf")}}, "maximum is inf, no bound"),
+        ({"logicalType": "number", "logicalTypeOptions": {"maximum": float("inf")}}, "maximum: is inf, no bound"),
         ({"logicalTypeOptions": {"pattern": "(a"}}, "cannot be read"),
         ({"logicalTypeOptions": {"pattern": "a(?=b)"}}, "(?=, which the engine (RE2) does not read"),
         ({"logicalTypeOptions": {"pattern": r"(a)\1"}}, "holds \\1"),
         ({"logicalTypeOptions": {"pattern": r"[\u00e9]"}}, "holds \\u"),
         ({"logicalTypeOptions": {"pattern": "a{2000}"}}, "holds {2000"),
         ({"logicalType": "integer", "quality": [rule("invalidValues", arguments={"pattern": "1"})]}, "strings only"),
-        ({"physicalName": "A1"}, "physicalName: is not read"),
-        ({"partitioned": True}, "partitioned: is not enforced; take it out"),
-        ({"requird": True}, "requird: is not enforced; take it out"),
+        ({"partitioned": True}, "partitioned: is not enforced: an upload is not partitioned; take it out"),
+        ({"requird": True}, "requird: is not enforced: there is no such part here"),
         ({"items": {}}, "items: is not enforced"),
-        ({"quality": [rule("nullValues", mustBe=3)]}, "quality[0](nullValues): is not enforced; enforced on a column"),
-        ({"quality": [{"metric": "nullValues", "mustBeLessThan": 5}]}, "is not enforced"),
-        ({"quality": [rule("nullValues", mustBeLessThan=5)]}, "is not enforced"),
-        ({"quality": [{"type": "sql", "query": "SELECT 1", "mustBe": 0}]}, "quality[0](sql): is not enforced"),
-        ({"quality": [{"type": "custom", "engine": "soda", "implementation": "x"}]}, "is not enforced"),
-        ({"quality": [rule("invalidValues", arguments={"validValues": ["a"], "pattern": "a"})]}, "is not enforced"),
-        ({"quality": [rule("nullValues", severity="info")]}, "severity info is unknown"),
+        ({"quality": [{"metric": "nullValues"}]}, "quality[0](nullValues): says no limit: one of mustBe,"),
+        ({"quality": [rule("nullValues", mustBe="few")]}, "mustBe: is 'few', not a number"),
+        ({"quality": [rule("nullValues", mustBe=True)]}, "mustBe: is True, not a number"),
+        ({"quality": [rule("nullValues", mustBeBetween=[3, 1])]}, "two numbers, the smaller first"),
+        ({"quality": [rule("nullValues", unit="share")]}, "unit: is 'share'; nullValues is counted in percent, rows"),
+        ({"quality": [rule("nullValues", severity="fatal")]}, "severity: fatal is unknown; error, warning, info"),
+        ({"quality": [rule("nullValues", arguments={"missingValues": [""]})]}, "missingValues: is not enforced"),
+        ({"quality": [rule("missingValues", arguments={"missingValues": "x"})]}, "is 'x', not a list"),
+        ({"quality": [rule("missingValues", arguments={"missingValues": [False]})]}, "write it in quotes"),
+        ({"quality": [rule("invalidValues")]}, "arguments: needs validValues or pattern"),
+        ({"quality": [rule("duplicateValues", arguments={"properties": ["a"]})]}, "properties: is not enforced"),
+        ({"quality": [rule("rowCount")]}, "rowCount is enforced on the table, not on a column"),
+        ({"quality": [rule("medianValue")]}, "the metric 'medianValue' is not enforced"),
+        ({"quality": [rule("nullValues", mustbe=3)]}, "mustbe: is not enforced: there is no such part here"),
+        ({"quality": [{"type": "sql", "mustBe": 0}]}, "quality[0](sql).query: is missing"),
+        ({"quality": [{"type": "sql", "query": "SELECT 1"}]}, "says no limit"),
+        ({"quality": [{"type": "magic", "mustBe": 0}]}, "type: is 'magic'; enforced are library, sql and custom"),
+        ({"quality": [{"type": "custom", "engine": "soda", "implementation": "x"}]}, "the engine 'soda' is not"),
+        ({"quality": [custom("x")]}, "implementation: must be a mapping"),
+        ({"quality": [custom({"metric": "rowCount", "mustBe": 3})]}, "the metric 'rowCount' is not enforced"),
+        ({"quality": [custom({"metric": "freshness", "mustBe": 3}, unit="days")]}, "that of a date or timestamp"),
         (
-            {"required": True, "quality": [rule("duplicateValues", severity="warning")]},
-            "either all of a column's rules",
+            {"logicalType": "date", "quality": [custom({"metric": "freshness", "mustBe": 3})]},
+            "unit: is ''; freshness is counted in days, hours, minutes",
         ),
+        (
+            {"logicalType": "date", "quality": [custom({"metric": "freshness"}, unit="days")]},
+            "implementation: says no limit",
+        ),
+        (
+            {
+                "logicalType": "date",
+                "classification": "secret",
+                "quality": [custom({"metric": "freshness", "mustBeLessThan": 3}, unit="days")],
+            },
+            "would tell a value of a restricted column",
+        ),
+        (
+            {"logicalType": "integer", "quality": [custom({"metric": "newCategories", "mustBe": 0})]},
+            "categories are those of a string or boolean",
+        ),
+        (
+            {"quality": [custom({"metric": "newCategories", "mustBe": 0, "batch": 3})]},
+            "implementation.batch: is not known",
+        ),
+        ({"quality": [custom({"metric": "newCategories", "mustBe": 0, "batches": 0})]}, "batches: Input should be"),
         ({"quality": [rule("invalidValues", arguments={"validValues": [True]})]}, "write it in quotes"),
         ({"quality": [rule("invalidValues", arguments={"validValues": [None]})]}, "write it in quotes"),
         ({"logicalType": "integer", "enum": [{"value": "x"}]}, "'x' is not of the type integer"),
-        (
-            {"enum": [{"value": "x"}], "quality": [rule("invalidValues", arguments={"validValues": ["y"]})]},
-            "said twice",
-        ),
         ({"customProperties": [{"property": "maxBadRowShare", "value": 1}]}, "belongs into schema[0].customProperties"),
         ({"name": ""}, "name"),
         ({"name": "interlock_row"}, "begin with interlock_"),
@@ -166,7 +423,7 @@ def test_what_a_column_asks_for_and_is_not_enforced_is_refused(changes: dict[str
         ),
         (
             lambda d: d["schema"][0].update(customProperties=[{"property": "maxBadRows", "value": 1}]),
-            "'maxBadRows' is unknown; known: maxBadRowShare, nullTokens",
+            "'maxBadRows' is unknown; known: maxBadRowShare, nullTokens, csvDelimiter",
         ),
         (
             lambda d: d["schema"][0].update(customProperties=[{"property": "maxBadRowShare", "value": 7}]),
@@ -176,18 +433,62 @@ def test_what_a_column_asks_for_and_is_not_enforced_is_refused(changes: dict[str
             lambda d: d["schema"][0].update(customProperties=[{"property": "nullTokens", "value": [None]}]),
             "write it in quotes",
         ),
-        (lambda d: d["schema"][0].update(quality=[rule("duplicateValues")]), "enforced on the table: rowCount"),
+        (lambda d: d["schema"][0].update(quality=[rule("duplicateValues")]), "arguments: needs properties"),
+        (lambda d: d["schema"][0].update(quality=[rule("nullValues")]), "is enforced on a column, not on the table"),
         (
-            lambda d: d["schema"][0].update(quality=[{"metric": "rowCount", "mustBeLessThan": 5, "mustNotBe": 3}]),
-            "is not enforced; enforced on the table",
+            lambda d: d["schema"][0].update(quality=[rule("duplicateValues", arguments={"properties": ["z"]})]),
+            "names unknown columns: z",
         ),
         (
             lambda d: d["schema"][0].update(quality=[{"metric": "rowCount", "mustBeBetween": [1]}]),
-            "mustBeBetween: is [1], not a number of rows",
+            "mustBeBetween takes two numbers",
         ),
         (
-            lambda d: d["schema"][0].update(quality=[{"metric": "rowCount", "mustBe": 5, "severity": "warning"}]),
-            "always rejected; say error",
+            lambda d: d["schema"][0].update(quality=[{"metric": "rowCount", "mustBe": 5, "unit": "percent"}]),
+            "rowCount is counted in rows",
+        ),
+        (
+            lambda d: d["schema"][0].update(quality=[custom({"metric": "compare", "left": "a", "right": "a"})]),
+            "compare needs its relation",
+        ),
+        (
+            lambda d: d["schema"][0].update(
+                quality=[custom({"metric": "compare", "left": "a", "relation": "=>", "right": "a"})]
+            ),
+            "relation: String should match",
+        ),
+        (
+            lambda d: d["schema"][0].update(
+                properties=[column(), column(name="b", logicalType="date")],
+                quality=[custom({"metric": "compare", "left": "a", "relation": "<", "right": "b"})],
+            ),
+            "compares a string with a date",
+        ),
+        (
+            lambda d: d["schema"][0].update(quality=[rule("rowCount", id="x", mustNotBe=3), sql("SELECT 1", id="x")]),
+            "quality rules with the same id: x",
+        ),
+        (
+            lambda d: d["schema"][0].update(customProperties=[{"property": "csvDelimiter", "value": "||"}]),
+            "schema[0].customProperties(csvDelimiter): String should have at most 1 character",
+        ),
+        (
+            lambda d: d["schema"][0].update(customProperties=[{"property": "csvEncoding", "value": "ebcdic"}]),
+            "customProperties(csvEncoding)",
+        ),
+        (
+            lambda d: d["schema"][0].update(
+                customProperties=[
+                    {"property": "csvDecimal", "value": ","},
+                    {"property": "csvThousands", "value": ","},
+                ]
+            ),
+            "must be different characters",
+        ),
+        (lambda d: d["schema"][0].update(relationships=[]), "relationships: is not enforced: other tables"),
+        (
+            lambda d: d["schema"][0].update(properties=[column(), column(name="b", physicalName="A")]),
+            "named twice (upper and lower case",
         ),
         (lambda d: d["schema"][0]["properties"].append(column(name="A")), "named twice (upper and lower case"),
     ],
@@ -296,3 +597,29 @@ def test_a_folder_that_cannot_be_an_id_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Census_Income/model.yaml").write_text("", "utf-8")
     with pytest.raises(InvalidSpec, match="Census_Income"):
         model_folders(tmp_path)
+
+
+LIMITS = st.lists(
+    st.one_of(
+        st.builds(
+            lambda operator, value: (operator, value),
+            st.sampled_from([operator for operator in Operator if "Between" not in operator]),
+            st.one_of(st.integers(-2, 5), st.sampled_from([0.5, 1.5, 2.5])).map(lambda value: (value,)),
+        ),
+        st.builds(
+            lambda operator, pair: (operator, tuple(sorted(pair))),
+            st.sampled_from([operator for operator in Operator if "Between" in operator]),
+            st.tuples(st.integers(-2, 5), st.integers(-2, 5)),
+        ),
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
+@given(LIMITS)
+def test_allowing_none_is_to_hold_for_no_violation_and_for_no_number_of_them(limits: list[Any]) -> None:
+    read = [Limit(operator=operator, value=value) for operator, value in limits]
+    rule = QualityRule(id="r", metric=Metric.NULL_VALUES, columns=("a",), limits=tuple(read))
+    assert rule.allows_none == (rule.holds(0) and not any(rule.holds(rows) for rows in range(1, 50)))
+    assert not rule.model_copy(update={"metric": Metric.ROW_COUNT}).allows_none

@@ -301,3 +301,49 @@ def test_rows_keep_their_identity_over_many_row_groups_and_two_threads(tmp_path:
         numbers = [int(row[3]) for row in rows(answer.files[name])]
         assert numbers == sorted(numbers)
         assert all(row[2] == f"z{int(row[3])}" for row in rows(answer.files[name])[::1000])
+
+
+@pytest.mark.parametrize(
+    ("ruled", "good", "bad", "rule"),
+    [
+        (column("c", INTEGER, multiple_of=5), ["0", "-10", "5.0"], ["3", "-7"], "multiple_of"),
+        (column("c", INTEGER, multiple_of=2.5), ["5", "-10"], ["2"], "multiple_of"),
+        (column("c", NUMBER, multiple_of=0.01), ["0.07", "1e3", "-19.99"], ["0.071"], "multiple_of"),
+        (column("c", INTEGER, maximum=2**53 + 1), [str(2**53 + 1)], [str(2**53 + 2)], "maximum"),
+        (column("c", ColumnType.DATE, earliest="2024-02-29"), ["2024-02-29"], ["2024-02-28"], "minimum"),
+        (column("c", ColumnType.DATE, before="2024-02-29"), ["2024-02-28"], ["2024-02-29"], "maximum"),
+        (
+            column("c", ColumnType.TIMESTAMP, after="2024-01-01T10:00:00", timezone=True),
+            ["2024-01-01T12:00:01+02:00"],
+            ["2024-01-01T12:00:00+02:00"],
+            "minimum",
+        ),
+        (
+            column("c", ColumnType.TIMESTAMP, timezone=True),
+            ["2024-01-01T12:00Z", "2024-01-01 12:00:00-03"],
+            ["2024-01-01T12:00:00"],
+            "timezone",
+        ),
+        (column("c", ColumnType.TIMESTAMP, timezone=False), ["2024-01-01T12:00:00"], ["2024-01-01T12:00Z"], "timezone"),
+        (column("c", format="ipv4"), ["1.2.3.4"], ["1.2.3.400", "a 1.2.3.4"], "format"),
+        (column("c", missing_tokens=("N/A",), pattern="^a"), ["a", "N/A"], ["N/a"], "pattern"),
+    ],
+)
+def test_every_rule_of_a_column_takes_the_good_and_finds_the_bad(
+    ruled: Column, good: list[str], bad: list[str], rule: str, tmp_path: Path
+) -> None:
+    by = model(ruled, column("k"))
+    body = "c,k,y\n" + "".join(f"{value},x,{number}\n" for number, value in enumerate(["", *good, *bad]))
+    answer = judged(body.encode(), by, tmp_path)
+    assert found(answer) == {(rule, "c"): [*range(len(good) + 2, len(good) + len(bad) + 2)]}
+
+
+def test_each_rule_of_a_column_has_its_severity(tmp_path: Path) -> None:
+    by = model(column("s", required=True, allowed=("a",), unique=True, severities={"allowed": Severity.INFO}))
+    answer = judged(b"s,y\na,1\nb,2\na,3\n,4\n", by, tmp_path)
+    assert {item.rule: item.severity for item in answer.findings} == {
+        "allowed": Severity.INFO,
+        "unique": Severity.ERROR,
+        "required": Severity.ERROR,
+    }
+    assert answer.bad_rows == 2
