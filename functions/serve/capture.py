@@ -32,6 +32,15 @@ _FIXED = {
     "revision": "INTEGER",
     "label": "VARCHAR",
     "score": "DOUBLE",
+    "milliseconds": "DOUBLE",
+    "unit": "VARCHAR",
+}
+_FAILED = {
+    "time": "TIMESTAMP",
+    "request_id": "VARCHAR",
+    "version": "INTEGER",
+    "revision": "INTEGER",
+    "error": "VARCHAR",
 }
 _TYPES = {ColumnType.STRING: "VARCHAR", ColumnType.BOOLEAN: "BOOLEAN"}
 
@@ -47,16 +56,20 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
 
 def keep(log_events: list[dict[str, Any]], data: Objects) -> int:
     """Write the captured lines among these log events; the same events again overwrite their own files."""
-    by_place: dict[tuple[str, date], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    by_place: dict[tuple[str, date, bool], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for item in log_events:
         if (line := _line(item["message"])) is not None:
-            by_place[line["model"], date.fromisoformat(line["time"][:10])].append((item["id"], line))
-    for (model, day), lines in by_place.items():
-        name = hashlib.sha256("".join(key for key, _ in lines).encode()).hexdigest()[:32]
+            place = (line["model"], date.fromisoformat(line["time"][:10]), "error" in line)
+            by_place[place].append((item["id"], line))
+    kept = 0
+    for (model, day, failed), lines in by_place.items():
+        name = hashlib.sha256("".join(key for key, _ in lines).encode()).hexdigest()[:32] + ".parquet"
         with tempfile.TemporaryDirectory() as scratch:
-            path = _parquet(model, [line for _, line in lines], Path(scratch))
-            data.put_file(keys.captures(model, day, f"{name}.parquet"), path, "application/vnd.apache.parquet")
-    return sum(len(lines) for lines in by_place.values())
+            path = _parquet(_FAILED if failed else _columns(model), [line for _, line in lines], Path(scratch))
+            key = keys.failures(model, day, name) if failed else keys.captures(model, day, name)
+            data.put_file(key, path, "application/vnd.apache.parquet")
+        kept += 0 if failed else len(lines)
+    return kept
 
 
 def _line(message: str) -> dict[str, Any] | None:
@@ -70,15 +83,19 @@ def _line(message: str) -> dict[str, Any] | None:
     return found
 
 
-def _parquet(model: str, lines: list[dict[str, Any]], scratch: Path) -> Path:
+def _columns(model: str) -> dict[str, str]:
     columns = dict(_FIXED)
     for column in deployed(model).features:
         # A restricted value was captured as the number of its bin.
         columns[f"in_{column.name}"] = "INTEGER" if column.restricted else _TYPES.get(column.type, "DOUBLE")
+    return columns
+
+
+def _parquet(columns: dict[str, str], lines: list[dict[str, Any]], scratch: Path) -> Path:
     source, target = scratch / "lines.jsonl", scratch / "captures.parquet"
     with source.open("w", encoding="utf-8") as file:
         for line in lines:
-            inputs = {f"in_{name}": value for name, value in line.pop("inputs").items()}
+            inputs = {f"in_{name}": value for name, value in line.pop("inputs", {}).items()}
             file.write(json.dumps({**line, **inputs}) + "\n")
     declared = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in columns.items())
     duckdb.connect().execute(

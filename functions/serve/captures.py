@@ -18,9 +18,16 @@ _LONGEST_VALUE = 1000
 
 
 def lines(
-    request: Request, answer: Answer, served: ServedModel, revision: int, request_id: str, at: str
+    request: Request,
+    answer: Answer,
+    served: ServedModel,
+    revision: int,
+    request_id: str,
+    at: str,
+    milliseconds: float | None = None,
+    unit: str | None = None,
 ) -> Iterator[str]:
-    """The lines of one request, a row each."""
+    """The lines of one request, a row each; what the model took for all of them, and whose the request was."""
     columns = [(item, request.values[item.name]) for item in served.inputs]
     for row in range(request.rows):
         yield json.dumps(
@@ -35,10 +42,29 @@ def lines(
                 "time": at,
                 "label": answer.labels[row] if answer.labels is not None else None,
                 "score": float(answer.scores[row]),
+                "milliseconds": None if milliseconds is None else round(milliseconds, 4),
+                "unit": unit,
                 "inputs": {item.name: _captured(item, values[row]) for item, values in columns},
             },
             separators=(",", ":"),
         )
+
+
+def failure(model: str, version: int, revision: int, request_id: str, at: str, error: Exception) -> str:
+    """The line of a call that a version could not answer: of the error its class, since a message may hold a value."""
+    return json.dumps(
+        {
+            "interlock": "capture",
+            "schema_version": 1,
+            "model": model,
+            "version": version,
+            "revision": revision,
+            "request_id": request_id,
+            "time": at,
+            "error": type(error).__name__,
+        },
+        separators=(",", ":"),
+    )
 
 
 def _captured(item: Input, value: Any) -> Any:

@@ -15,12 +15,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import InterlockError, UnknownModel, UnsupportedContent
-from interlock.inference import feeds, scores
 from interlock.models import deployed_ids
 from interlock.settings import ArtefactsBucket, StateTable
-from serve.captures import lines
+from serve.answering import answered
+from serve.captures import failure, lines
 from serve.live import Live
-from serve.protocol.infer import interpret, outputs_of, read, write
+from serve.protocol.infer import outputs_of, write
 from serve.protocol.routes import Operation, Route, route
 
 Response = dict[str, Any]
@@ -96,18 +96,22 @@ def _infer(asked: Route, event: dict[str, Any], request_id: str) -> Response:
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedContent(f"the body is {content_type}")
     release = _live().release(asked.model)
-    loaded = _live().version(release, asked.version)
     body = event.get("body") or ""
     raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     started = time.perf_counter()
-    request = read(raw, loaded.signature)
-    answer = interpret(scores(loaded.session, feeds(loaded.served.inputs, request.values)), loaded.signature)
-    parameters = {"revision": release.revision, "request_id": request_id}
-    document = write(request, answer, loaded.signature, parameters)
     at = datetime.now(UTC).isoformat()
-    for line in lines(request, answer, loaded.served, release.revision, request_id, at):
+
+    def failed(version: int, error: Exception) -> None:
+        sys.stdout.write(failure(asked.model, version, release.revision, request_id, at, error) + "\n")
+        _metric({"ModelFailures": 1}, asked.model)
+
+    found = answered(_live(), release, asked.version, raw, event.get("headers", {}), failed)
+    parameters = {"revision": release.revision, "request_id": request_id}
+    document = write(found.request, found.answer, found.loaded.signature, parameters)
+    served, revision = found.loaded.served, release.revision
+    for line in lines(found.request, found.answer, served, revision, request_id, at, found.milliseconds, found.unit):
         sys.stdout.write(line + "\n")
-    _metric({"Predictions": request.rows, "Milliseconds": 1000 * (time.perf_counter() - started)}, asked.model)
+    _metric({"Predictions": found.request.rows, "Milliseconds": 1000 * (time.perf_counter() - started)}, asked.model)
     return _response(200, document, request_id, release.revision)
 
 

@@ -75,24 +75,28 @@ class Live:
             if known is None:
                 raise DependencyUnavailable(f"the live release of '{model}' cannot be read: {error}") from error
             return known[1]
-        if found is None or found.champion is None:
+        if found is None or (found.champion is None and found.challenger is None):
             self._releases.pop(model, None)
             raise UnknownModel(f"no version of '{model}' serves yet", remedy="`interlock status` shows what does.")
         self._releases[model] = (now, found)
         return found
 
     def version(self, release: LiveRelease, version: int | None) -> Loaded:
-        """The asked version, or the champion.
+        """The asked version, which may be a challenger's, or the champion.
 
         Raises:
-            UnknownVersion: that version is not the one that serves.
+            UnknownModel: a first version is being probed, and it was not asked for by its number.
+            UnknownVersion: that version is not one that serves.
             ChecksumMismatch: its stored bytes are not what was registered; it is not used.
         """
-        champion = release.champion
-        if champion is None or version not in {None, champion.version}:
-            serving = champion.version if champion else "none"
-            raise UnknownVersion(f"version {version} of '{release.model}' does not serve; version {serving} does")
-        return self._load(champion)
+        if version is None and release.champion is None:
+            raise UnknownModel(f"version {release.version} of '{release.model}' is still being probed")
+        there = [candidate for candidate in (release.champion, release.challenger) if candidate is not None]
+        for candidate in there:
+            if version in {None, candidate.version}:
+                return self._load(candidate)
+        serving = " and ".join(str(candidate.version) for candidate in there)
+        raise UnknownVersion(f"version {version} of '{release.model}' does not serve; version {serving} does")
 
     def _load(self, candidate: Candidate) -> Loaded:
         key = (candidate.served.key, candidate.served.sha256)

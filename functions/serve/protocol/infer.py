@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
@@ -61,6 +61,7 @@ class Request:
     rows: int
     values: dict[str, list[Any]]
     outputs: tuple[str, ...] | None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def read(body: bytes, signature: Signature) -> Request:
@@ -91,7 +92,13 @@ def read(body: bytes, signature: Signature) -> Request:
         if rows is not None and count != rows:
             raise InvalidRequest(f"input '{tensor.name}': has {count} rows, the inputs before it have {rows}")
         values[tensor.name], rows = column, count
-    return Request(id=_id(document), rows=rows or 0, values=values, outputs=_outputs(document, signature))
+    return Request(
+        id=_id(document),
+        rows=rows or 0,
+        values=values,
+        outputs=_outputs(document, signature),
+        parameters=_parameters(document),
+    )
 
 
 @dataclass(frozen=True)
@@ -207,6 +214,13 @@ def _outputs(document: dict[str, Any], signature: Signature) -> tuple[str, ...] 
     if not isinstance(asked, list) or not all(isinstance(item, dict) and item.get("name") in known for item in asked):
         raise InvalidRequest(f"'outputs' must be a list of objects whose name is one of {', '.join(known)}")
     return tuple(item["name"] for item in asked) or None
+
+
+def _parameters(document: dict[str, Any]) -> dict[str, Any]:
+    given = document.get("parameters", {})
+    if not isinstance(given, dict):
+        raise InvalidRequest("'parameters' must be an object")
+    return given
 
 
 def _id(document: dict[str, Any]) -> str | None:

@@ -20,6 +20,7 @@
     ├── TrainingFailed              the job ended without a model                         500
     │   ├── TrainingTimedOut
     │   └── TrainingStopped
+    ├── ModelFailed                 the served model crashes or answers no number         500
     ├── Refused                     a check said no                                       422
     │   ├── ProbeFailed             the new release answers wrongly
     │   └── BudgetExceeded
@@ -199,6 +200,13 @@ class TrainingStopped(TrainingFailed):
     """Somebody stopped the job."""
 
     headline = "The training was stopped"
+
+
+class ModelFailed(InterlockError):
+    """The served model's own fault: it crashes, or its answer is not a number."""
+
+    headline = "The model fails on this request"
+    remedy = "Read the serving function's log with `interlock logs serve`; `interlock rollback` takes the version back."
 
 
 class Refused(InterlockError):

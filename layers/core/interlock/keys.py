@@ -78,6 +78,11 @@ def captures(model: str, day: date, name: str) -> str:
     return f"captures/model={model}/day={day:%Y-%m-%d}/{name}"
 
 
+def failures(model: str, day: date, name: str) -> str:
+    """A file of calls that a version failed to answer."""
+    return f"captures/failed/model={model}/day={day:%Y-%m-%d}/{name}"
+
+
 def labels(model: str, day: date, name: str) -> str:
     """A file of labels that came over HTTPS."""
     return f"labels/{model}/day={day:%Y-%m-%d}/{name}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from interlock.schema import Model
-from interlock.spec import Kind, ModelId
+from interlock.spec import Kind, ModelId, Release, ReleaseMode, RoutingKey
 
 
 class ObjectRef(Model):
@@ -214,7 +214,12 @@ class Candidate(Model):
 class LiveRelease(Model):
     """What serves now. Changed by one conditional write on `revision`; every answer carries it.
 
-    `champion` is None when the first release failed its probe and was taken back: nothing serves.
+    `champion` is None until the first release has held its probe: nothing serves. A `challenger` is there while it is
+    probed, baked or paused; it answers `share` of the calls, chosen by a hash of `key` that `split` seeds, so that who
+    has it at a small share keeps it at a larger one. `plan` is model.yaml's section as it was when the release began,
+    `step` the place in its shares, `began` when the challenger got this share.
+
+    `action`, `version` and `report` say what this revision was about; the ledger's entry is made of them.
     """
 
     schema_version: Literal[1] = 1
@@ -223,9 +228,17 @@ class LiveRelease(Model):
     champion: Candidate | None
     previous: Candidate | None = None
     challenger: Candidate | None = None
-    mode: Literal["all"] = "all"
-    share: float = 0.0
-    state: Literal["probing", "live"]
+    mode: ReleaseMode = "all"
+    share: float = Field(default=0.0, ge=0, le=1)
+    key: RoutingKey | None = None
+    split: str = ""
+    plan: Release | None = None
+    step: int = 0
+    began: datetime | None = None
+    state: Literal["probing", "baking", "paused", "live"]
+    action: str = ""
+    version: int | None = None
+    report: str | None = None
     changed_at: datetime
     changed_by: str
     reason: str

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+import serve.answering
 import serve.infer
 from interlock.errors import DependencyUnavailable, InvalidRequest, UnknownModel
 from interlock.records import Candidate, Input, LiveRelease, ServedModel
@@ -202,7 +203,7 @@ def test_an_unexpected_fault_is_a_500_without_details(world: World, monkeypatch:
     def broken(*_: Any) -> None:
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr(serve.infer, "read", broken)
+    monkeypatch.setattr(serve.answering, "read", broken)
     status, answer, _ = call("POST", "/v2/models/flats/infer", document([1], ["x"]))
     assert status == 500
     assert "secret" not in answer["error"]
