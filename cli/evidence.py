@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cli.target import Target
+from interlock.datasets import place
 from interlock.errors import InvalidRequest
 from interlock.ledger import Entry
-from interlock.records import Dataset, LiveRelease
+from interlock.records import Dataset, LiveRelease, Repeat
 from localcloud.supervisor import HOME
 
 STAGES = ("ingest", "train", "monitor")
@@ -24,8 +25,19 @@ def live(target: Target, model: str) -> LiveRelease | None:
 
 
 def datasets(target: Target, model: str) -> list[Dataset]:
-    """The admitted datasets, oldest first."""
-    return [Dataset.from_json(text) for text in _items(target, f"model#{model}", "dataset#")]
+    """The admitted datasets, in the order of their upload."""
+    return sorted((Dataset.from_json(text) for text in _items(target, f"model#{model}", "dataset#")), key=place)
+
+
+def repeats(target: Target, model: str, claim: str = "") -> list[Repeat]:
+    """Uploads of bytes that had been admitted before; of one claim, or all."""
+    return [Repeat.from_json(text) for text in _items(target, f"model#{model}", f"repeat#{claim}")]
+
+
+def dataset_of(target: Target, model: str, claim: str) -> Dataset | None:
+    """The dataset that an upload became, or had become before under another name."""
+    again = {repeat.dataset for repeat in repeats(target, model, claim)}
+    return next((item for item in datasets(target, model) if item.claim == claim or item.id in again), None)
 
 
 def outcomes(target: Target, model: str) -> list[dict[str, Any]]:

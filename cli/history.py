@@ -10,6 +10,7 @@ from cli import evidence, executions
 from cli.target import Target
 from cli.view import ago, console, note, table
 from interlock import errors
+from interlock.datasets import training_set
 from interlock.ledger import Entry, verify
 
 
@@ -19,6 +20,8 @@ def status(target: Target) -> dict[str, Any]:
     for name in target.models:
         live = evidence.live(target, name)
         datasets = evidence.datasets(target, name)
+        # How many take part is the same under any contract.
+        used = training_set(datasets, evidence.repeats(target, name), contract_sha256="")
         outcomes = evidence.outcomes(target, name)
         champion = live.champion if live else None
         models.append(
@@ -29,7 +32,8 @@ def status(target: Target) -> dict[str, Any]:
                 "state": live.state if live else "nothing serves",
                 "since": live.changed_at if live else None,
                 "datasets": len(datasets),
-                "rows": sum(item.rows for item in datasets),
+                "in_training": len(used),
+                "rows": sum(item.rows for item in used),
                 "traffic": outcomes[-1]["state"] if outcomes else None,
             }
         )
@@ -55,7 +59,7 @@ def show_status(found: dict[str, Any]) -> None:
     console.print(f"{found['target']}\n{found['api']}\n")
     table(
         "Models",
-        ("model", "serves", "revision", "state", "since", "datasets", "rows", "traffic"),
+        ("model", "serves", "revision", "state", "since", "datasets in training", "rows", "traffic"),
         [
             (
                 item["model"],
@@ -63,7 +67,7 @@ def show_status(found: dict[str, Any]) -> None:
                 item["revision"],
                 item["state"],
                 ago(item["since"]) if item["since"] else "",
-                item["datasets"],
+                f"{item['in_training']} of {item['datasets']}",
                 f"{item['rows']:,}",
                 item["traffic"] or "not checked",
             )

@@ -16,6 +16,7 @@ from cli.view import as_json, console, table
 from cli.watching import show
 from interlock.errors import InterlockError
 from interlock.events import SOURCE, TrainingRequested
+from interlock.keys import MODE, REFRESH
 from localcloud import supervisor
 
 app = typer.Typer(
@@ -112,11 +113,14 @@ def doctor() -> None:
 def upload(
     model: Annotated[str, typer.Argument(help="The model's id.")],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, gzip CSV, Parquet or JSON Lines.")],
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="It takes the place of all that was uploaded before.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Follow it until it is admitted or rejected.")] = True,
 ) -> None:
     """Upload data; what happens then is shown."""
     target = options.target()
-    sent = uploads.send(target, target.model(model), file)
+    sent = uploads.send(target, target.model(model), file, metadata={MODE: REFRESH} if refresh else {})
     if not wait:
         as_json(vars(sent)) if options.json else console.print(f"s3://{sent.bucket}/{sent.key} version {sent.version}")
         return
@@ -124,12 +128,14 @@ def upload(
     if options.json:
         for _ in executions.follow(target, run):
             pass
-        as_json({**vars(sent), "run": run.name, "ended": run.last})
+        dataset = evidence.dataset_of(target, sent.model, sent.claim)
+        as_json({**vars(sent), "run": run.name, "ended": run.last, "dataset": dataset.id if dataset else None})
     else:
         show(target, run)
         if run.last in {"Admitted", "Rejected"}:
             uploads.summarise(target, sent)
-    if run.last not in {"Admitted", "AlreadyTaken"}:
+        uploads.tell_repeat(target, sent)
+    if run.last not in {"Admitted", "Duplicate", "AlreadyTaken"}:
         raise typer.Exit(5)
 
 

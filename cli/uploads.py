@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.progress import Progress
 from cli import evidence, judgements
 from cli.executions import Run, wait_for
 from cli.target import Target
-from cli.view import console
+from cli.view import ago, console
 from ingest.judgement import Judgement
 from interlock.errors import InvalidRequest
 from interlock.keys import INCOMING, upload
@@ -39,13 +40,17 @@ class Sent:
         return upload(self.bucket, self.key, self.version).claim
 
 
-def send(target: Target, model: str, file: Path, name: str | None = None) -> Sent:
+def send(target: Target, model: str, file: Path, name: str | None = None, metadata: Mapping[str, str] = {}) -> Sent:
     """Put a file where uploads are taken from, with a bar on a terminal."""
     key, bucket, at = f"{INCOMING}{model}/{name or file.name}", target.outputs["DataBucket"], datetime.now(UTC)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"uploading {file.name}", total=file.stat().st_size)
         target.client("s3").upload_file(
-            str(file), bucket, key, Callback=lambda sent: progress.update(bar, advance=sent)
+            str(file),
+            bucket,
+            key,
+            ExtraArgs={"Metadata": dict(metadata)},
+            Callback=lambda sent: progress.update(bar, advance=sent),
         )
     head = target.client("s3").head_object(Bucket=bucket, Key=key)
     return Sent(model, bucket, key, head["VersionId"], at)
@@ -69,6 +74,17 @@ def summarise(target: Target, sent: Sent) -> Judgement:
     )
     judgements.show(found)
     return found
+
+
+def tell_repeat(target: Target, sent: Sent) -> None:
+    """Say as what the same bytes were admitted before."""
+    first = evidence.dataset_of(target, sent.model, sent.claim)
+    if first is not None and first.claim != sent.claim:
+        console.print(
+            f"  The same bytes were admitted {ago(first.admitted_at)} as dataset {first.id}, from {first.source.uri}. "
+            "Nothing is trained on twice.",
+            soft_wrap=True,
+        )
 
 
 def rows(given: list[str], file: Path | None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from cli.target import Target
 from cli.view import console
 
 # States that only name or choose; people look for the ones that do something.
-_QUIET = {"Start", "Judge", "Needed", "Passed", "Changed", "Ended", "WhoseFault"}
+_QUIET = {"Start", "Judge", "Kept", "Needed", "Passed", "Changed", "Ended", "WhoseFault"}
 
 
 def show(target: Target, run: Run) -> Run:

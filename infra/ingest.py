@@ -33,7 +33,8 @@ class Ingest(Construct):
                 timeout=Duration.minutes(15),
                 scratch_mb=10240,
             )
-            .reads("incoming/")
+            .reads("incoming/", "reports/")
+            .sees_state()
             .writes("datasets/", "quarantine/", "reports/")
         )
         admit = (
@@ -96,9 +97,11 @@ class Ingest(Construct):
                 "Admit": task(
                     admit,
                     {**_SUBJECT, "execution": _EXECUTION, "result": jsonata("$result")},
+                    assign={"outcome": jsonata("$states.result.Payload.outcome")},
                     catch=[("States.ALL", "GiveBack")],
-                    next_state="Admitted",
+                    next_state="Kept",
                 ),
+                "Kept": choose("$outcome = 'duplicate'", "Duplicate", "Admitted"),
                 "Reject": task(
                     reject,
                     {**_SUBJECT, "execution": _EXECUTION, "result": jsonata("$result")},
@@ -118,6 +121,7 @@ class Ingest(Construct):
                 ),
                 "WhoseFault": choose("$error in ['InvalidUpload', 'UnknownModel']", "Refused", "Failed"),
                 "Admitted": succeed(),
+                "Duplicate": succeed(),
                 "Rejected": succeed(),
                 "Refused": succeed(),
                 "AlreadyTaken": succeed(),

@@ -11,13 +11,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ingest.claim import conclude
 from ingest.judgement import Judgement
 from interlock.aws.bus import EventBus
+from interlock.aws.datasets import Datasets
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.events import DatasetAdmitted
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
-from interlock.records import ClaimStatus, Dataset, ObjectRef
+from interlock.records import ClaimStatus, Dataset, ObjectRef, Repeat
 from interlock.schema import canonical_json
 from interlock.settings import Bus, DataBucket, LedgerTable, StateTable
 
@@ -28,11 +29,11 @@ class Settings(DataBucket, StateTable, LedgerTable, Bus):
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """{claim, model, execution, result} → {dataset}."""
+    """{claim, model, execution, result} → {dataset, outcome: admitted or duplicate}."""
     settings = Settings.load()
     logger.append_keys(model=event["model"], claim=event["claim"])
     body = Objects(settings.data_bucket).get(ObjectRef.model_validate(event["result"]))
-    dataset = admit(
+    status, dataset = admit(
         Judgement.from_json(body),
         ObjectRef.model_validate(event["result"]),
         event["execution"],
@@ -42,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         Ledger(settings.ledger_table),
         EventBus(settings.bus_name),
     )
-    return {"dataset": dataset.id}
+    return {"dataset": dataset.id, "outcome": status}
 
 
 def admit(
@@ -54,37 +55,66 @@ def admit(
     state: State,
     ledger: Ledger,
     bus: EventBus,
-) -> Dataset:
-    """Write the dataset and the decision, tell, and end the claim last: until then all of it may be done again."""
-    owner, dataset = f"model#{judgement.model}", _dataset(judgement, report)
-    # One upload is one dataset, also when it was judged again because its first execution died half-way.
-    before = (known for known in state.query(Dataset, owner, "dataset#") if known.claim == judgement.claim)
-    if (known := next(before, None)) is not None:
-        dataset = known
-    else:
-        state.put(owner, f"dataset#{dataset.admitted_at:%Y-%m-%dT%H:%M:%S.%f}#{dataset.id}", dataset)
-    ledger.append(
-        Decision(
-            model=dataset.model,
-            key=f"admitted:{dataset.claim}",
-            stage="ingest",
-            action="dataset admitted",
-            subject=dataset.id,
-            actor=actor,
-            evidence={
-                "source": dataset.source.uri,
-                "version": dataset.source.version,
-                "sha256": dataset.source.sha256,
-                "rows": dataset.rows,
-                "bad_rows": dataset.bad_rows,
-                "contract": dataset.contract_version,
-                "report": report.uri,
-            },
+) -> tuple[ClaimStatus, Dataset]:
+    """Write the dataset and the decision, tell, and end the claim last: until then all of it may be done again.
+
+    The same bytes under the same contract are one dataset: uploaded again they are linked to it. The event is for those
+    who train, and is left out where the upload changes nothing for them: a repeat, or one older than the last refresh.
+    """
+    datasets = Datasets(state, judgement.model)
+    new = _dataset(judgement, report)
+    kept = datasets.keep(new)
+    status = ClaimStatus.ADMITTED if kept.claim == new.claim else ClaimStatus.DUPLICATE
+    if status is ClaimStatus.DUPLICATE:
+        datasets.repeat(
+            Repeat(
+                model=new.model,
+                claim=new.claim,
+                dataset=kept.id,
+                source=new.source,
+                mode=new.mode,
+                uploaded_at=new.uploaded_at or new.admitted_at,
+            )
         )
+    without = [item.id for item in datasets.in_training(new.contract_sha256, without=new.claim)]
+    there = [item.id for item in datasets.in_training(new.contract_sha256)]
+    ledger.append(_decision(status, new, kept, without, there, actor))
+    if there != without:
+        bus.publish(DatasetAdmitted(model=kept.model, dataset=kept.id, claim=new.claim, rows=kept.rows))
+    conclude(state, new.claim, status, execution, now)
+    return status, kept
+
+
+def _decision(
+    status: ClaimStatus, new: Dataset, kept: Dataset, without: list[str], there: list[str], actor: str
+) -> Decision:
+    """What the ledger keeps; `there` and `without` are the datasets in training with this upload and without it."""
+    repeated = status is ClaimStatus.DUPLICATE
+    judged = new if repeated else kept
+    about = (
+        {"first_upload": kept.source.uri, "first_version": kept.source.version}
+        if repeated
+        else {"rows": kept.rows, "bad_rows": kept.bad_rows}
     )
-    bus.publish(DatasetAdmitted(model=dataset.model, dataset=dataset.id, claim=dataset.claim, rows=dataset.rows))
-    conclude(state, dataset.claim, ClaimStatus.ADMITTED, execution, now)
-    return dataset
+    return Decision(
+        model=new.model,
+        key=f"{status}:{new.claim}",
+        stage="ingest",
+        action="upload repeated" if repeated else "dataset admitted",
+        subject=kept.id,
+        actor=actor,
+        evidence={
+            **about,
+            "mode": new.mode,
+            "in_training": kept.id in there,
+            "replaced": [item for item in without if item not in there],
+            "source": new.source.uri,
+            "version": new.source.version,
+            "sha256": new.source.sha256,
+            "contract": judged.contract_version,
+            "report": judged.report.uri,
+        },
+    )
 
 
 def _dataset(judgement: Judgement, report: ObjectRef) -> Dataset:
@@ -113,4 +143,6 @@ def _dataset(judgement: Judgement, report: ObjectRef) -> Dataset:
         contract_sha256=judgement.contract_sha256,
         # When it was judged, not now: a repeat writes the same record under the same key.
         admitted_at=judgement.judged_at,
+        mode=judgement.mode,
+        uploaded_at=judgement.uploaded_at,
     )

@@ -17,7 +17,7 @@ from interlock.settings import StateTable
 
 # Longer than a validation may take; after that a claim whose owner died is free again.
 _HELD = timedelta(minutes=20)
-_DONE = {ClaimStatus.ADMITTED, ClaimStatus.REJECTED}
+_DONE = {ClaimStatus.ADMITTED, ClaimStatus.REJECTED, ClaimStatus.DUPLICATE}
 # Seconds since the epoch, in the year 9999.
 _NEVER = 253_370_764_800
 

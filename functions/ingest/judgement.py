@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from interlock.contract import ColumnType, Severity
-from interlock.records import CheckStatus, ObjectRef, Origin
+from interlock.records import CheckStatus, Mode, ObjectRef, Origin
 from interlock.schema import Model
 from interlock.spec import ModelId
 
@@ -131,4 +131,6 @@ class Judgement(Model):
     judged_at: datetime
     previous: Previous | None = None
     columns: tuple[ColumnReport, ...] = ()
+    mode: Mode = Mode.APPEND
+    uploaded_at: datetime | None = None
     files: dict[Literal["train", "holdout", "profile", "bad_rows", "violations", "report"], ObjectRef] = {}

@@ -14,6 +14,7 @@ from typing import Any, cast
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.arrival import mode_of
 from ingest.engine import Judged, judge
 from ingest.judgement import Judgement
 from ingest.report import html
@@ -21,7 +22,7 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, metrics, observed
-from interlock.records import ObjectRef
+from interlock.records import Mode, ObjectRef
 from interlock.settings import DataBucket
 
 _PLACES = {
@@ -66,6 +67,8 @@ def validate(
     """
     scratch = Path(tempfile.mkdtemp(prefix="ingest-"))
     try:
+        arrival = data.arrival(key, version)
+        mode = mode_of(keys.upload(data.bucket, key, version), arrival.metadata)
         source = data.download_version(key, version, scratch / "upload")
         (scratch / "work").mkdir()
         judged = judge(scratch / "upload", model, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
@@ -78,7 +81,7 @@ def validate(
     if judged.profile is not None:
         body = judged.profile.to_json().encode()
         files["profile"] = data.put(keys.report(model.id, "ingest", claim, "profile.json"), body, "application/json")
-    judgement = _judgement(model, claim, source, judged, files)
+    judgement = _judgement(model, claim, source, judged, files, mode, arrival.at)
     page = html(judgement, model.contract, judged.profile).encode()
     files["report"] = data.put(keys.report(model.id, "ingest", claim, "report.html"), page, "text/html")
     judgement = judgement.model_copy(update={"files": files})
@@ -87,7 +90,13 @@ def validate(
 
 
 def _judgement(
-    model: DeployedModel, claim: str, source: ObjectRef, judged: Judged, files: dict[str, ObjectRef]
+    model: DeployedModel,
+    claim: str,
+    source: ObjectRef,
+    judged: Judged,
+    files: dict[str, ObjectRef],
+    mode: Mode,
+    uploaded_at: datetime,
 ) -> Judgement:
     return Judgement(
         model=model.id,
@@ -104,5 +113,7 @@ def _judgement(
         contract_version=model.contract.version,
         contract_sha256=model.contract.digest(),
         judged_at=datetime.now(UTC),
+        mode=mode,
+        uploaded_at=uploaded_at,
         files=cast("Any", files),
     )

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock import keys
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
+from interlock.aws.datasets import Datasets
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
@@ -17,7 +18,7 @@ from interlock.events import DriftDetected, RetrainRequested
 from interlock.ledger import Decision
 from interlock.models import deployed
 from interlock.observability import logger, observed
-from interlock.records import Dataset, EndedJob, ObjectRef, TrainingManifest
+from interlock.records import EndedJob, ObjectRef, TrainingManifest
 from interlock.settings import Alerts, Bus, DataBucket, LedgerTable, StateTable
 from monitor.policy import Past, decide
 from monitor.result import Outcome, WindowResult
@@ -38,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(model=model.id, window=event["window"])
     data, state = Objects(settings.data_bucket), State(settings.state_table)
     result = WindowResult.from_json(data.get(ObjectRef.model_validate(event["result"])))
-    past = look_back(state, data, result, settings.training_price_per_hour)
+    past = look_back(state, data, result, settings.training_price_per_hour, model.contract.digest())
     outcome = once(state, decide(result, past, model.spec.monitoring.retrain, datetime.now(UTC)))
     if not outcome.told:
         carry_out(
@@ -53,16 +54,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"action": outcome.action, "reason": outcome.reason}
 
 
-def look_back(state: State, data: Objects, result: WindowResult, price_per_hour: float) -> Past:
+def look_back(state: State, data: Objects, result: WindowResult, price_per_hour: float, contract_sha256: str) -> Past:
     """What the decision depends on: earlier outcomes, data that is newer than the champion, money spent."""
     pk = f"model#{result.model}"
     outcomes = [item for item in state.query(Outcome, pk, "outcome#") if item.window != result.window]
     jobs = list(state.query(EndedJob, pk, "job#"))
-    admitted = [item.id for item in state.query(Dataset, pk, "dataset#")]
+    there = {item.id for item in Datasets(state, result.model).in_training(contract_sha256)}
     return Past(
         outcomes=tuple(outcomes),
         jobs=tuple((job.ended_at, job.billable_seconds / 3600 * price_per_hour) for job in jobs),
-        new_datasets=tuple(sorted(set(admitted) - _used(data, result))),
+        new_datasets=tuple(sorted(there - _used(data, result))),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
+from interlock.aws.datasets import Datasets
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import NothingNew, TrainingFailed
@@ -73,7 +74,8 @@ def freeze(
     """
     scratch = Path(tempfile.mkdtemp(prefix="freeze-"))
     try:
-        used, skipped = _fitting(data, model, newest(state, model.id), scratch)
+        datasets = Datasets(state, model.id).in_training(model.contract.digest())
+        used, skipped = _fitting(data, model, datasets, scratch)
         identity = {
             "datasets": [local.dataset.id for local in used],
             "contract": model.contract.digest(),
@@ -120,15 +122,6 @@ def freeze(
         return put("manifest.json", manifest.to_json())
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def newest(state: State, model: str) -> list[Dataset]:
-    """A model's datasets, oldest first; one that was uploaded again counts where it came last."""
-    by_id: dict[str, Dataset] = {}
-    for dataset in state.query(Dataset, pk(model), "dataset#"):
-        by_id.pop(dataset.id, None)
-        by_id[dataset.id] = dataset
-    return list(by_id.values())
 
 
 def job_settings(model: DeployedModel) -> dict[str, Any]:

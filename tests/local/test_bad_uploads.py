@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from cli import evidence, executions, uploads
+from cli import evidence, executions, history, uploads
 from cli.target import Target
+from interlock.records import Mode
 
-from .conftest import HOME, RENT, denied, ended, rent_rows, upload
+from .conftest import FAILING, HOME, RENT, denied, ended, rent_rows, upload
 
 HEADER = "flat_id;Größe (m²);stadtteil;built;balcony;rent"
 GOOD = rent_rows(30, seed=9, header=False)
@@ -61,9 +62,27 @@ def test_a_bad_file_is_judged_clearly(target: Target, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["with spaces.csv", "a+b&c=d.csv", "größe-测试.csv", "folder/inside.csv"])
 def test_keys_are_taken_as_they_were_put(target: Target, name: str) -> None:
-    sent, run = upload(target, RENT, f"{HEADER}\n{GOOD}".encode(), name)
+    sent, run = upload(target, RENT, rent_rows(30, seed=sum(name.encode())).encode(), name)
     assert run.last == "Admitted"
     assert sent.key.endswith(name)
+
+
+def test_the_same_bytes_under_another_name_are_linked_and_a_refresh_counts(target: Target) -> None:
+    body = rent_rows(40, seed=79).encode()
+    first, run = upload(target, FAILING, body, "first.csv")
+    assert run.last == "Admitted"
+    again, run = upload(target, FAILING, body, "again.csv")
+    assert run.last == "Duplicate"
+    dataset = evidence.dataset_of(target, FAILING, again.claim)
+    assert dataset is not None
+    assert dataset.claim == first.claim
+    refresh, run = upload(target, FAILING, rent_rows(40, seed=80).encode(), "refresh/all.csv")
+    assert run.last == "Admitted"
+    refreshed = evidence.dataset_of(target, FAILING, refresh.claim)
+    assert refreshed is not None
+    assert refreshed.mode is Mode.REFRESH
+    (status,) = (item for item in history.status(target)["models"] if item["model"] == FAILING)
+    assert (status["in_training"], status["datasets"] > 1) == (1, True)
 
 
 def test_an_upload_for_nobody_is_refused_and_told(target: Target) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
-from interlock.aws.objects import Objects
+from interlock.aws.objects import Arrival, Objects
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, InvalidUpload
 from interlock.events import Event
@@ -33,11 +33,13 @@ class FakeObjects(Objects):
     def __init__(self, bucket: str = "data") -> None:
         self.bucket = bucket
         self.versions: dict[tuple[str, str], bytes] = {}
+        self.arrivals: dict[tuple[str, str], Arrival] = {}
         self.newest: dict[str, str] = {}
 
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectRef:
         version = f"v{len(self.versions) + 1}"
         self.versions[key, version] = body
+        self.arrivals[key, version] = Arrival(datetime.now(UTC), {})
         self.newest[key] = version
         return self._ref(key, version)
 
@@ -61,6 +63,11 @@ class FakeObjects(Objects):
             raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone")
         path.write_bytes(self.versions[key, version])
         return self._ref(key, version)
+
+    def arrival(self, key: str, version: str) -> Arrival:
+        if (key, version) not in self.versions:
+            raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone")
+        return self.arrivals[key, version]
 
     def describe(self, key: str) -> ObjectRef | None:
         return self._ref(key, self.newest[key]) if key in self.newest else None

@@ -14,6 +14,9 @@ from interlock.errors import InvalidUpload
 from interlock.spec import MODEL_ID
 
 INCOMING = "incoming/"
+# An upload in this folder of a model, or with this word in this entry of its metadata, takes the place of all before.
+REFRESH = "refresh"
+MODE = "interlock-mode"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Upload:
     def claim(self) -> str:
         """Id of the work on exactly these bytes under this key: 16 hexadecimal digits."""
         return _short(f"{self.bucket}/{self.key}@{self.version}")
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether its key says that it takes the place of all before: `incoming/<model>/refresh/<file>`."""
+        return self.key.startswith(f"{INCOMING}{self.model}/{REFRESH}/")
 
 
 def upload(bucket: str, key: str, version: str) -> Upload:

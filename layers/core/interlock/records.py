@@ -33,6 +33,7 @@ class ClaimStatus(StrEnum):
     CLAIMED = "claimed"
     ADMITTED = "admitted"
     REJECTED = "rejected"
+    DUPLICATE = "duplicate"
     FAILED = "failed"
 
 
@@ -41,6 +42,13 @@ class Origin(Model):
 
     claim: str
     key: str
+
+
+class Mode(StrEnum):
+    """What an upload does to those before it: it is added to them, or takes their place."""
+
+    APPEND = "append"
+    REFRESH = "refresh"
 
 
 class Claim(Model):
@@ -60,7 +68,10 @@ class Claim(Model):
 
 
 class Dataset(Model):
-    """An admitted upload: a manifest of object versions; `id` is the hash of everything but itself and the time."""
+    """An admitted upload: a manifest of object versions; `id` is the hash of everything but itself and the time.
+
+    `uploaded_at` is S3's time of the object; a record without one is from before it was kept.
+    """
 
     schema_version: Literal[1] = 1
     id: str
@@ -79,6 +90,20 @@ class Dataset(Model):
     contract_version: str
     contract_sha256: str
     admitted_at: datetime
+    mode: Mode = Mode.APPEND
+    uploaded_at: datetime | None = None
+
+
+class Repeat(Model):
+    """An upload whose bytes had been admitted before, as the dataset of that id, under the same contract."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    claim: str
+    dataset: str
+    source: ObjectRef
+    mode: Mode
+    uploaded_at: datetime
 
 
 class TrainingManifest(Model):

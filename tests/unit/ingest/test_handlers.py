@@ -31,7 +31,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def test_an_upload_becomes_a_dataset(world: World) -> None:
     answer = world.run(world.upload(BODY, "incoming/small/first part+ä.csv"))
     (dataset,) = world.datasets
-    assert answer == {"dataset": dataset.id}
+    assert answer == {"dataset": dataset.id, "outcome": "admitted"}
     assert (dataset.rows, dataset.bad_rows, dataset.train_rows + dataset.holdout_rows) == (50, 1, 50)
     assert world.claim(dataset.claim).status is ClaimStatus.ADMITTED
     assert world.ledger.actions("small") == ["dataset admitted"]

@@ -87,6 +87,9 @@ class World:
     def datasets(self) -> list[Dataset]:
         return list(self.state.query(Dataset, "model#small", "dataset#"))
 
+    def datasets_of(self, claim: str) -> Dataset:
+        return next(dataset for dataset in self.datasets if dataset.claim == claim)
+
     def claim(self, name: str) -> Claim:
         found = self.state.get(Claim, f"claim#{name}", "claim")
         assert found is not None

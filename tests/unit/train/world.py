@@ -104,7 +104,7 @@ class World:
                 "id": refs["train"].sha256[:16],
                 "model": "people",
                 "claim": str(number),
-                "source": nothing,
+                "source": nothing.model_copy(update={"sha256": refs["train"].sha256}),
                 "profile": nothing,
                 "report": nothing,
                 "rows": len(values),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -13,6 +15,14 @@ from interlock.errors import ChecksumMismatch, InvalidUpload
 from interlock.records import ObjectRef
 
 _CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When an object version was put, by S3's clock, and what whoever put it wrote beside it (names in lower case)."""
+
+    at: datetime
+    metadata: Mapping[str, str]
 
 
 class Objects:
@@ -96,6 +106,22 @@ class Objects:
                 raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone") from error
             raise
         return ObjectRef(bucket=self.bucket, key=key, version=version, sha256=digest.hexdigest(), size=size)
+
+    def arrival(self, key: str, version: str) -> Arrival:
+        """When and with what metadata an object version was put.
+
+        Raises:
+            InvalidUpload: there is no such version (it was deleted meanwhile).
+        """
+        try:
+            with translated(f"reading s3://{self.bucket}/{key}"):
+                answer = self._s3.head_object(Bucket=self.bucket, Key=key, VersionId=version)
+        except ClientError as error:
+            # A method without a body answers a number alone; 405 is a version that is a deletion's mark.
+            if code(error) in {"404", "405", "NoSuchKey", "NoSuchVersion"}:
+                raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone") from error
+            raise
+        return Arrival(answer["LastModified"], answer["Metadata"])
 
     def describe(self, key: str) -> ObjectRef | None:
         """What lies under a key now, hashed by reading it; None when nothing does."""
