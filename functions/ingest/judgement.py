@@ -133,4 +133,5 @@ class Judgement(Model):
     columns: tuple[ColumnReport, ...] = ()
     mode: Mode = Mode.APPEND
     uploaded_at: datetime | None = None
+    content_sha256: str | None = None
     files: dict[Literal["train", "holdout", "profile", "bad_rows", "violations", "report"], ObjectRef] = {}

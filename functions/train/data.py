@@ -51,8 +51,8 @@ def fits(model: DeployedModel, path: Path) -> bool:
     return all(found.get(column.name) == _TYPES[column.type] for column in model.contract.columns)
 
 
-def join(model: DeployedModel, datasets: Sequence[tuple[Path, Path]], folder: Path, memory_mb: int) -> Frozen:
-    """Join datasets, oldest first, each given as its train and its holdout file.
+def join(model: DeployedModel, datasets: Sequence[Sequence[Path]], folder: Path, memory_mb: int) -> Frozen:
+    """Join datasets, oldest first, each given as its files to train on followed by those that are held out.
 
     Of rows with the same primary key the newest counts. Rows are split anew by today's holdout settings, so that no
     label that is held out now can come from a file that was split under other ones. Rows without a target are of no

@@ -36,11 +36,11 @@ class Settings(DataBucket, StateTable):
 
 @dataclass(frozen=True)
 class Local:
-    """A dataset with its two files on disk."""
+    """A dataset with its files on disk: those to train on, and those that are held out."""
 
     dataset: Dataset
-    train: Path
-    holdout: Path
+    train: list[Path]
+    holdout: list[Path]
 
 
 @observed
@@ -90,7 +90,7 @@ def freeze(
                 f"{len(used)} datasets with these settings"
             )
         (scratch / "work").mkdir()
-        frozen = join(model, [(local.train, local.holdout) for local in used], scratch / "work", memory_mb)
+        frozen = join(model, [(*local.train, *local.holdout) for local in used], scratch / "work", memory_mb)
 
         def put(name: str, body: str, kind: str = _JSON) -> ObjectRef:
             return data.put(keys.training(model.id, run, name), body.encode(), kind)
@@ -157,9 +157,9 @@ def _fitting(
     used: list[Local] = []
     skipped: list[Dataset] = []
     for number, dataset in enumerate(datasets):
-        train = data.get_file(dataset.train, scratch / f"{number}-train.parquet")
-        holdout = data.get_file(dataset.holdout, scratch / f"{number}-holdout.parquet")
-        if dataset.contract_sha256 == model.contract.digest() or (fits(model, train) and fits(model, holdout)):
+        train = data.get_files(data.listed(dataset.train), scratch / f"{number}-train")
+        holdout = data.get_files(data.listed(dataset.holdout), scratch / f"{number}-holdout")
+        if dataset.contract_sha256 == model.contract.digest() or all(fits(model, path) for path in (*train, *holdout)):
             used.append(Local(dataset, train, holdout))
         else:
             skipped.append(dataset)

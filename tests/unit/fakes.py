@@ -39,7 +39,7 @@ class FakeObjects(Objects):
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectRef:
         version = f"v{len(self.versions) + 1}"
         self.versions[key, version] = body
-        self.arrivals[key, version] = Arrival(datetime.now(UTC), {})
+        self.arrivals[key, version] = Arrival(datetime.now(UTC), {}, version, len(body))
         self.newest[key] = version
         return self._ref(key, version)
 
@@ -64,10 +64,11 @@ class FakeObjects(Objects):
         path.write_bytes(self.versions[key, version])
         return self._ref(key, version)
 
-    def arrival(self, key: str, version: str) -> Arrival:
-        if (key, version) not in self.versions:
-            raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone")
-        return self.arrivals[key, version]
+    def arrival(self, key: str, version: str | None) -> Arrival:
+        found = self.arrivals.get((key, version or self.newest.get(key, "")))
+        if found is None or (key, found.version) not in self.versions:
+            raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version or 'any'}) is gone")
+        return found
 
     def describe(self, key: str) -> ObjectRef | None:
         return self._ref(key, self.newest[key]) if key in self.newest else None

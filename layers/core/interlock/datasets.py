@@ -37,10 +37,10 @@ def training_set(datasets: Sequence[Dataset], repeats: Iterable[Repeat], contrac
     judged: dict[str, Dataset] = {}
     for upload in uploads[last:]:
         dataset = known[upload.dataset] if isinstance(upload, Repeat) else upload
-        before = judged.get(dataset.source.sha256)
+        before = judged.get(dataset.content)
         if before is None or _counts_rather(dataset, before, contract_sha256):
             # A known key keeps its place.
-            judged[dataset.source.sha256] = dataset
+            judged[dataset.content] = dataset
     return list(judged.values())
 
 

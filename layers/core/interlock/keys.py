@@ -1,6 +1,6 @@
 """Where everything lies in S3: the one place that knows the layout.
 
-Data bucket: incoming, datasets, quarantine, training, captures, labels, reports.
+Data bucket: incoming, parts, sets, datasets, quarantine, training, captures, labels, reports.
 Artefacts bucket: jobs (what SageMaker writes) and models (what is served).
 """
 
@@ -17,6 +17,9 @@ INCOMING = "incoming/"
 # An upload in this folder of a model, or with this word in this entry of its metadata, takes the place of all before.
 REFRESH = "refresh"
 MODE = "interlock-mode"
+# Files of a set lie here, where nothing starts by itself, until a manifest with this ending names them.
+PARTS = "parts/"
+MANIFEST = ".manifest.json"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Upload:
     def refreshes(self) -> bool:
         """Whether its key says that it takes the place of all before: `incoming/<model>/refresh/<file>`."""
         return self.key.startswith(f"{INCOMING}{self.model}/{REFRESH}/")
+
+    @property
+    def names_a_set(self) -> bool:
+        """Whether it is the manifest of a set of files: `incoming/<model>/<name>.manifest.json`."""
+        return self.key.endswith(MANIFEST)
 
 
 def upload(bucket: str, key: str, version: str) -> Upload:
@@ -61,9 +69,24 @@ def job_name(environment: str, model: str, run: str) -> str:
     return f"{environment}-{model}-{run}"
 
 
-def dataset(model: str, claim: str, part: str) -> str:
-    """A file of an upload's good rows; part is `train.parquet` or `holdout.parquet`."""
-    return f"datasets/{model}/{claim}/{part}"
+def dataset(model: str, claim: str, name: str) -> str:
+    """A file of an upload's good rows: `train.parquet`, `holdout.parquet`, or a list of several as `.json`."""
+    return f"datasets/{model}/{claim}/{name}"
+
+
+def set_part(model: str, name: str, file: str) -> str:
+    """A file of a set that is uploaded together."""
+    return f"{PARTS}{model}/{name}/{file}"
+
+
+def work(model: str, claim: str, name: str) -> str:
+    """What the steps of a set hand to each other; expires by itself."""
+    return f"sets/{model}/{claim}/{name}"
+
+
+def part(index: int, name: str) -> str:
+    """A file's name among those of the other parts of its set."""
+    return f"part-{index:05}-{name}"
 
 
 def quarantine(model: str, claim: str, name: str) -> str:

@@ -27,6 +27,13 @@ class ObjectRef(Model):
         return f"s3://{self.bucket}/{self.key}"
 
 
+class FileList(Model):
+    """Several objects that are one: a dataset's rows in several files, in their order."""
+
+    schema_version: Literal[1] = 1
+    files: tuple[ObjectRef, ...]
+
+
 class ClaimStatus(StrEnum):
     """What became of an upload."""
 
@@ -70,7 +77,9 @@ class Claim(Model):
 class Dataset(Model):
     """An admitted upload: a manifest of object versions; `id` is the hash of everything but itself and the time.
 
-    `uploaded_at` is S3's time of the object; a record without one is from before it was kept.
+    `train` and `holdout` are a Parquet file each, or a FileList of some. `content_sha256` is the hash of what was
+    uploaded where that is more than the one object `source`; `uploaded_at` is S3's time of that object, and a record
+    without one is from before it was kept.
     """
 
     schema_version: Literal[1] = 1
@@ -92,6 +101,12 @@ class Dataset(Model):
     admitted_at: datetime
     mode: Mode = Mode.APPEND
     uploaded_at: datetime | None = None
+    content_sha256: str | None = None
+
+    @property
+    def content(self) -> str:
+        """The hash by which the same bytes are recognised."""
+        return self.content_sha256 or self.source.sha256
 
 
 class Repeat(Model):

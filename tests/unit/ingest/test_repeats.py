@@ -35,7 +35,9 @@ def put(world: World, word: str, minute: int, mode: Mode = Mode.APPEND, name: st
     """An upload that S3 took at that minute."""
     event = world.upload(body(word), f"incoming/small/{name or f'{word}-{minute}.csv'}")
     said = {} if mode is Mode.APPEND else {"interlock-mode": "refresh"}
-    world.objects.arrivals[event["key"], event["version"]] = Arrival(NOON + timedelta(minutes=minute), said)
+    world.objects.arrivals[event["key"], event["version"]] = Arrival(
+        NOON + timedelta(minutes=minute), said, event["version"]
+    )
     return event
 
 

@@ -37,14 +37,13 @@ class Datasets:
         Of two that come at once, one is stored.
         """
         known = self.admitted()
+        judged = dataset.content, dataset.contract_sha256
         same = [item for item in known if item.claim == dataset.claim] or [
-            item
-            for item in known
-            if (item.source.sha256, item.contract_sha256) == (dataset.source.sha256, dataset.contract_sha256)
+            item for item in known if (item.content, item.contract_sha256) == judged
         ]
         if same:
             return same[0]
-        sk = f"dataset#{dataset.source.sha256}#{dataset.contract_sha256}"
+        sk = f"dataset#{dataset.content}#{dataset.contract_sha256}"
         if self._state.put_new(self._pk, sk, dataset):
             return dataset
         return self._state.get(Dataset, self._pk, sk) or dataset

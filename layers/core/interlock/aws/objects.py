@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ from botocore.exceptions import ClientError
 
 from interlock.aws.client import client, code, translated
 from interlock.errors import ChecksumMismatch, InvalidUpload
-from interlock.records import ObjectRef
+from interlock.records import FileList, ObjectRef
 
 _CHUNK = 1 << 20
+# As many connections as botocore keeps.
+_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Arrival:
 
     at: datetime
     metadata: Mapping[str, str]
+    version: str = ""
+    size: int = 0
 
 
 class Objects:
@@ -87,6 +92,21 @@ class Objects:
             raise ChecksumMismatch(f"{ref.uri} (version {ref.version}) is not the recorded {ref.sha256[:12]}…")
         return path
 
+    def listed(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+        """The files that an object stands for: those of a list, or itself."""
+        return FileList.from_json(self.get(ref)).files if ref.key.endswith(".json") else (ref,)
+
+    def get_files(self, refs: Iterable[ObjectRef], folder: Path) -> list[Path]:
+        """Read exactly these objects into files of a new folder, several at a time, in their order.
+
+        Raises:
+            ChecksumMismatch: one is gone or is not what was recorded.
+        """
+        folder.mkdir()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            named = ((ref, folder / f"{number:05}") for number, ref in enumerate(refs))
+            return list(pool.map(lambda pair: self.get_file(*pair), named))
+
     def download_version(self, key: str, version: str, path: Path) -> ObjectRef:
         """Read an object of which only key and version are known, and record what it is.
 
@@ -107,21 +127,22 @@ class Objects:
             raise
         return ObjectRef(bucket=self.bucket, key=key, version=version, sha256=digest.hexdigest(), size=size)
 
-    def arrival(self, key: str, version: str) -> Arrival:
-        """When and with what metadata an object version was put.
+    def arrival(self, key: str, version: str | None) -> Arrival:
+        """When and with what metadata an object version (None: the newest) was put.
 
         Raises:
             InvalidUpload: there is no such version (it was deleted meanwhile).
         """
         try:
             with translated(f"reading s3://{self.bucket}/{key}"):
-                answer = self._s3.head_object(Bucket=self.bucket, Key=key, VersionId=version)
+                which = {"VersionId": version} if version else {}
+                answer = self._s3.head_object(Bucket=self.bucket, Key=key, **which)
         except ClientError as error:
             # A method without a body answers a number alone; 405 is a version that is a deletion's mark.
             if code(error) in {"404", "405", "NoSuchKey", "NoSuchVersion"}:
-                raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone") from error
+                raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version or 'any'}) is gone") from error
             raise
-        return Arrival(answer["LastModified"], answer["Metadata"])
+        return Arrival(answer["LastModified"], answer["Metadata"], answer["VersionId"], answer["ContentLength"])
 
     def describe(self, key: str) -> ObjectRef | None:
         """What lies under a key now, hashed by reading it; None when nothing does."""
