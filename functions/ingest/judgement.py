@@ -20,10 +20,14 @@ class Example(Model):
 
 
 class Finding(Model):
-    """All violations of one rule in one column; the first few as examples."""
+    """All violations of one rule in one column; the first few as examples.
+
+    `quality` is the id of the contract's quality rule that was violated, when it is not one of the column's own.
+    """
 
     rule: str
     column: str | None
+    quality: str | None = None
     severity: Severity
     count: int
     condition: str
@@ -44,7 +48,8 @@ class Outcome(Model):
     """A rule about the upload as a whole, or about it beside the batches before, held against what was found.
 
     `found` and `limit` are for people ("26 of 2,000 rows (1.3%) have no place", "at most 2%"); `value` is the number
-    that was compared, in the rule's unit. One that fails is a problem too, and rejects the upload.
+    that was compared, in the rule's unit. One that fails is a problem too, and rejects the upload; both carry the id of
+    the contract's quality rule as `rule`.
     """
 
     rule: str

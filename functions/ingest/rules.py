@@ -61,6 +61,36 @@ BAD_ROW_SHARE = Rule(
     "so many errors point at the export, not at single rows",
     "mend the rows in quarantine and upload the file again",
 )
+TOLERANCE = Rule(
+    "tolerance",
+    "more or fewer rows violate a quality rule than it tolerates",
+    "the share was agreed upon; beyond it the export has changed",
+    "look at the rows that are listed with the rule, and mend the export",
+)
+FRESHNESS = Rule(
+    "freshness",
+    "the newest date or time is older or newer than a quality rule allows",
+    "the export repeats old data, or its clock is wrong",
+    "export again, or change the rule",
+)
+ROW_COUNT_CHANGE = Rule(
+    "row_count_change",
+    "the number of rows differs from the last datasets by more than a quality rule allows",
+    "a part of the data is missing or comes twice",
+    "check the export; if the change is real, change the rule",
+)
+NEW_CATEGORIES = Rule(
+    "new_categories",
+    "more values are new than a quality rule allows",
+    "a coding has changed, or columns are mixed up",
+    "check the export; if the values are real, change the rule",
+)
+SQL = Rule(
+    "sql",
+    "a query of the contract gives a number that it must not give",
+    "what the query checks does not hold for the rows",
+    "mend the data, or change the query",
+)
 
 # About one row's form.
 FIELD_COUNT = Rule(
@@ -134,11 +164,21 @@ BY_METRIC = {
     Metric.DUPLICATE_VALUES: DUPLICATE,
     Metric.COMPARE: COMPARE,
 }
+# What a quality rule finds in the file as a whole.
+OF_THE_FILE = {
+    **dict.fromkeys(BY_METRIC, TOLERANCE),
+    Metric.ROW_COUNT: ROW_COUNT,
+    Metric.FRESHNESS: FRESHNESS,
+    Metric.ROW_COUNT_CHANGE: ROW_COUNT_CHANGE,
+    Metric.NEW_CATEGORIES: NEW_CATEGORIES,
+    Metric.SQL: SQL,
+}
 
 CATALOGUE = {
     rule.id: rule
     for rule in (
         *(UNREADABLE, TOO_LARGE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN, ROW_COUNT, BAD_ROW_SHARE),
+        *(TOLERANCE, FRESHNESS, ROW_COUNT_CHANGE, NEW_CATEGORIES, SQL),
         *(FIELD_COUNT, OPEN_QUOTE, ENCODING, JSON),
         *(TYPE, REQUIRED, MINIMUM, MAXIMUM, MULTIPLE_OF, LENGTH, PATTERN, FORMAT, TIMEZONE, ALLOWED, UNIQUE),
         *(PRIMARY_KEY, INVALID, DUPLICATE, COMPARE),

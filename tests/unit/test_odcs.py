@@ -214,7 +214,7 @@ def test_rules_of_the_table_are_read() -> None:
     assert by["rowCount"].limits == (Limit(operator=Operator.MUST_NOT_BE, value=(7,)),)
     assert by["rowCountChange"].batches == 5
     assert (by["newCategories-c"].batches, by["newCategories-c"].by_row) == (3, False)
-    assert by["sql-q"].query == "SELECT max(${column}) FROM ${table}"
+    assert by["sql-q"].query == 'SELECT max("q") FROM "t"'
     assert (by["freshness-s"].unit, by["freshness-s"].metric) == (Unit.DAYS, Metric.FRESHNESS)
 
 

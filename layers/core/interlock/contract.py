@@ -125,7 +125,7 @@ class Metric(StrEnum):
     ROW_COUNT = "rowCount"
     """Rows of the file."""
     SQL = "sql"
-    """The one number that a query over the uploaded rows gives."""
+    """The one number that a query over the good rows gives."""
     COMPARE = "compare"
     """Rows whose values in both columns are there, and whose first is not in the `relation` to the second."""
     FRESHNESS = "freshness"
@@ -214,7 +214,7 @@ class QualityRule(Model):
         allowed: of invalidValues; by value, as the column's own list.
         pattern: of invalidValues; found anywhere in the text, as the column's own.
         relation: of compare.
-        query: of sql: one SELECT; the uploaded rows are the table `interlock_upload`.
+        query: of sql: one SELECT over the contract's `table`, as `interlock.sandbox` runs it.
         batches: how many of the last admitted datasets rowCountChange and newCategories look at.
     """
 
@@ -295,11 +295,13 @@ class Contract(Model):
     """What an upload must be. `primary_key` may be empty; shares are fractions of the rows in the file.
 
     `quality` holds the rules beyond a column's own values, `dialect` how its CSV files are written (None: found out).
+    `table` is the name under which sql rules find the rows.
     """
 
     schema_version: int = 1
     id: str
     version: str
+    table: str = "upload"
     columns: tuple[Column, ...] = Field(min_length=1)
     primary_key: tuple[str, ...] = ()
     min_rows: int = 1

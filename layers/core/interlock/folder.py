@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from interlock import sandbox
+from interlock.contract import Contract
 from interlock.errors import InvalidContract, InvalidSpec
 from interlock.models import DeployedModel
 from interlock.odcs import read_contract
@@ -39,6 +41,7 @@ def read_model(folder: Path) -> DeployedModel:
     _standard(contract_file, document)
     try:
         contract = read_contract(document)
+        _queries(contract)
     except InvalidContract as error:
         raise InvalidContract(f"{contract_file}: {error.message}") from None
     try:
@@ -78,6 +81,18 @@ def _standard(path: Path, document: dict[str, Any]) -> None:
         OpenDataContractStandard.model_validate(document)
     except ValidationError as error:
         raise InvalidContract(f"{path} is not ODCS:\n  {_places(error)}") from None
+
+
+def _queries(contract: Contract) -> None:
+    """Let the engine read the sql rules, so that none fails on the first upload."""
+    wrong = [
+        f"\n  quality rule '{rule.id}': {problem}"
+        for rule in contract.quality
+        if rule.query is not None
+        for problem in sandbox.problems(rule.query, contract)
+    ]
+    if wrong:
+        raise InvalidContract(f"{contract.id}:{''.join(wrong)}")
 
 
 def _places(error: ValidationError) -> str:

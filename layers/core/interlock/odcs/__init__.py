@@ -55,19 +55,20 @@ def read_contract(document: dict[str, Any]) -> Contract:
         problems.append(f"schema: holds {len(schemas)} objects, exactly one is read: an upload is one table")
         schemas = [{}]
     schema = schemas[0]
+    table = str(schema.get("name") or "upload")
     problems += parts.problems("schema[0]", schema, parts.SCHEMA)
     properties = schema.get("properties") or []
     columns, rules = [], list[QualityRule]()
     for index, item in enumerate(properties):
         path = f"schema[0].properties[{index}]({item.get('name', '?')})"
         problems += _misplaced(path, item)
-        column, beyond = read_column(path, item, problems)
+        column, beyond = read_column(path, item, table, problems)
         rules += beyond
         if column is not None:
             columns.append(column)
     if not columns:
         problems.append("schema[0].properties: there is no readable column")
-    bounds, on_table = quality.table_rules(schema, problems)
+    bounds, on_table = quality.table_rules(schema, table, problems)
     settings = _settings(schema, problems)
     name = document.get("id", "contract")
     if problems:
@@ -76,6 +77,7 @@ def read_contract(document: dict[str, Any]) -> Contract:
         return Contract(
             id=str(document.get("id", "")),
             version=str(document.get("version", "")),
+            table=table,
             columns=tuple(columns),
             primary_key=primary_key(properties),
             quality=quality.named([*on_table, *rules]),

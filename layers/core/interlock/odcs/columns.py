@@ -38,7 +38,9 @@ _UTC = {"utc", "etc/utc", "z", "gmt", "etc/gmt"}
 _OPEN = {"public", "internal"}
 
 
-def read_column(path: str, item: dict[str, Any], problems: list[str]) -> tuple[Column | None, list[QualityRule]]:
+def read_column(
+    path: str, item: dict[str, Any], table: str, problems: list[str]
+) -> tuple[Column | None, list[QualityRule]]:
     """The column with the rules for its values, and the quality rules that are more than that."""
     problems += parts.problems(path, item, parts.PROPERTY)
     try:
@@ -59,7 +61,7 @@ def read_column(path: str, item: dict[str, Any], problems: list[str]) -> tuple[C
         found["allowed"] = tuple(map(values.text, listed))
     severities: dict[str, Severity] = {}
     beyond = []
-    for rule in quality.column_rules(path, item, kind, problems):
+    for rule in quality.column_rules(path, item, kind, table, problems):
         if rule.missing_tokens:
             found["missing_tokens"] = tuple(dict.fromkeys((*found.get("missing_tokens", ()), *rule.missing_tokens)))
         severity = rule.quality.severity

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from interlock.contract import ColumnType, Limit, Metric, Operator, QualityRule, Severity, Unit
 from interlock.odcs import parts, values
+from interlock.sandbox import ready
 
 _OPERATORS = tuple(operator.value for operator in Operator)
 # v3.0 named them so.
@@ -53,10 +54,12 @@ class ColumnRule:
     missing_tokens: tuple[str, ...] = ()
 
 
-def column_rules(path: str, item: dict[str, Any], kind: ColumnType, problems: list[str]) -> Iterator[ColumnRule]:
+def column_rules(
+    path: str, item: dict[str, Any], kind: ColumnType, table: str, problems: list[str]
+) -> Iterator[ColumnRule]:
     """What a column's quality rules ask for."""
     for place, written in _written(path, item):
-        rule = _read(place, written, (str(item.get("name")),), _ON_COLUMN, problems)
+        rule = _read(place, written, (str(item.get("name")),), table, problems)
         if rule is None:
             continue
         arguments = written.get("arguments") or {}
@@ -72,12 +75,12 @@ def column_rules(path: str, item: dict[str, Any], kind: ColumnType, problems: li
         yield ColumnRule(rule, *_own(rule), missing_tokens=tokens)
 
 
-def table_rules(schema: dict[str, Any], problems: list[str]) -> tuple[dict[str, int], list[QualityRule]]:
+def table_rules(schema: dict[str, Any], table: str, problems: list[str]) -> tuple[dict[str, int], list[QualityRule]]:
     """The bounds of the number of rows that reject a file (min_rows, max_rows), and all other rules of the table."""
     bounds: dict[str, int] = {}
     found = []
     for place, written in _written("schema[0]", schema):
-        rule = _read(place, written, (), _ON_TABLE, problems)
+        rule = _read(place, written, (), table, problems)
         if rule is None:
             continue
         arguments = written.get("arguments") or {}
@@ -123,12 +126,12 @@ def _written(path: str, item: dict[str, Any]) -> Iterator[tuple[str, dict[str, A
 
 
 def _read(
-    place: str, written: dict[str, Any], columns: tuple[str, ...], here: set[Metric], problems: list[str]
+    place: str, written: dict[str, Any], columns: tuple[str, ...], table: str, problems: list[str]
 ) -> QualityRule | None:
     """A rule without its arguments; None, and what is wrong, when it cannot be enforced."""
     before = len(problems)
     about = _about(place, written, problems)
-    metric = None if about is None else _metric(place, written, about, here, problems)
+    metric = None if about is None else _metric(place, written, about, _ON_COLUMN if columns else _ON_TABLE, problems)
     if about is None or metric is None:
         return None
     limits = _limits(place, about, problems)
@@ -151,7 +154,7 @@ def _read(
             unit=unit,
             severity=Severity(severity),
             relation=about.get("relation") if metric is Metric.COMPARE else None,
-            query=str(written["query"]) if metric is Metric.SQL else None,
+            query=ready(str(written["query"]), table, *columns) if metric is Metric.SQL else None,
             **({"batches": about["batches"]} if about is not written and "batches" in about else {}),
         )
     except ValidationError as error:
