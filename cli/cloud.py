@@ -6,11 +6,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
 
 from cli.target import Target
 from cli.view import console
@@ -18,18 +20,20 @@ from interlock.errors import InterlockError, InvalidRequest, Refused
 from localcloud import supervisor
 from localcloud.deploy import cdk, cdk_deploy, deploy_local
 
+_HEADLINES = ("starting", "bootstrapping", "building", "port ", "✅", "❌")
 _JOB_LOGS = "/aws/sagemaker/TrainingJobs"
 
 
 def deploy(environment: str, profile: str | None) -> dict[str, str]:
     """Deploy to the local cloud (started when it does not run) or to the profile's account; answers the outputs."""
     settings = {"environment": environment}
-    if profile is None:
-        return deploy_local(supervisor.up(progress=_progress), settings, _progress)
-    supervisor.HOME.mkdir(exist_ok=True)
-    child = {**os.environ, "AWS_PROFILE": profile}
-    cdk(["bootstrap"], settings, child, supervisor.HOME, _progress)
-    return cdk_deploy(settings, child, supervisor.HOME, _progress)
+    with _progress() as tell:
+        if profile is None:
+            return deploy_local(supervisor.up(progress=tell), settings, tell)
+        supervisor.HOME.mkdir(exist_ok=True)
+        child = {**os.environ, "AWS_PROFILE": profile}
+        cdk(["bootstrap"], settings, child, supervisor.HOME, tell)
+        return cdk_deploy(settings, child, supervisor.HOME, tell)
 
 
 def refuse_production(target: Target) -> None:
@@ -204,9 +208,16 @@ def _forget_job_logs(target: Target) -> int:
     return count
 
 
-def _progress(line: str) -> None:
-    """The CDK says much; a person waiting wants to see that it moves."""
-    if console.is_terminal:
-        console.print(f"  [dim]{line[:110]}[/]")
-    elif line.startswith(("starting", "bootstrapping", "building", "✅", "❌")):
-        console.print(f"  {line}")
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """The CDK says much: headlines stay; of the rest, the newest line shows on a terminal that it moves."""
+    with console.status("") as status:
+
+        def tell(line: str) -> None:
+            said = line.strip()
+            if said.startswith(_HEADLINES):
+                console.print(f"  {said}", markup=False)
+            elif said:
+                status.update(f"[dim]{escape(said[: console.width - 10])}[/]")
+
+        yield tell

@@ -168,6 +168,7 @@ def _drift(story: Story) -> None:
     with story.chapter("The world changes: other people call, and their true answers arrive later"):
         with gzip.open(story.folder / plan["file"], "rt", encoding="utf-8") as file:
             chosen = [row for row in csv.DictReader(file) if float(row[column]) >= least][:wanted]
+        began = datetime.now(UTC)
         for start in range(0, len(chosen), _BATCH):
             batch = [
                 {name: value if value != "?" else None for name, value in row.items()}
@@ -178,26 +179,24 @@ def _drift(story: Story) -> None:
         sent = uploads.send(story.target, story.model, story.folder / story.scenario["second_upload"])
         _must(show(story.target, uploads.run_of(story.target, sent)), "Admitted")
         uploads.summarise(story.target, sent)
-        _wait_for_captures(story)
+        _wait_for_captures(story, began, len(chosen))
     with story.chapter("The scheduled check compares the traffic with the training data"):
         _must(show(story.target, executions.start(story.target, "monitor", {"model": story.model})), "Decided")
         history.show_drift(story.target, story.model)
 
 
-def _wait_for_captures(story: Story) -> None:
-    """Captures travel through the log; wait until no new file has come for two seconds."""
-    client, seen, quiet = story.target.client("s3"), -1, 0
-    for _ in range(60):
-        answer = client.list_objects_v2(
-            Bucket=story.target.outputs["DataBucket"], Prefix=f"captures/model={story.model}/"
-        )
-        quiet = quiet + 1 if answer["KeyCount"] == seen and seen > 0 else 0
-        if quiet >= 4:
-            note(f"captured in {seen} files")
+def _wait_for_captures(story: Story, since: datetime, rows: int) -> None:
+    """Captures travel through the log; wait until the function that keeps them has counted as many."""
+    deadline, kept = time.monotonic() + 120, 0
+    while time.monotonic() < deadline:
+        kept = evidence.captured(story.target, since)
+        if kept >= rows:
+            note(f"{kept} predictions captured")
             return
-        seen = answer["KeyCount"]
         time.sleep(0.5)
-    raise DependencyUnavailable("no captures arrived", remedy="Read `interlock logs serve-capture`.")
+    raise DependencyUnavailable(
+        f"{kept} of {rows} predictions were captured", remedy="Read `interlock logs serve-capture`."
+    )
 
 
 def _end(story: Story) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,21 @@ def dataset_of(target: Target, model: str, claim: str) -> Dataset | None:
 def outcomes(target: Target, model: str) -> list[dict[str, Any]]:
     """What the checks of the traffic led to, oldest first."""
     return [json.loads(text) for text in _items(target, f"model#{model}", "outcome#")]
+
+
+def captured(target: Target, since: datetime) -> int:
+    """How many predictions were kept since then, by the function's own count."""
+    pages = (
+        target.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=f"/aws/lambda/{target.stack}-serve-capture",
+            startTime=int(since.timestamp() * 1000),
+            filterPattern="PredictionsKept",
+        )
+    )
+    lines = (json.loads(event["message"]) for page in pages for event in page["events"])
+    return sum(int(count) for line in lines for count in line["PredictionsKept"])
 
 
 def ledger(target: Target, model: str) -> Iterator[Entry]:

@@ -112,7 +112,7 @@ def find(target: Target, name: str | None) -> Run:
 
 
 def wait_for(
-    target: Target, workflow: str, after: datetime, matches: Callable[[Run], bool] | None = None, seconds: float = 60
+    target: Target, workflow: str, after: datetime, matches: Callable[[Run], bool] | None = None, seconds: float = 120
 ) -> Run:
     """The first execution that started after a moment and matches.
 

@@ -58,6 +58,8 @@ def before(
 ) -> None:
     """Run models on AWS without servers, or on this laptop."""
     options.environment, options.profile, options.json, options.verbose = env, profile, as_json_, verbose
+    # Whoever reads JSON on standard output reads nothing else there.
+    console.stderr = as_json_
 
 
 @app.command()

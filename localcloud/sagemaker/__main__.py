@@ -126,7 +126,9 @@ class Door(BaseHTTPRequestHandler):
         try:
             if self.path == "/_interlock/faults":
                 order = read(body)
-                self.service.events.misbehave(str(order.get("events")), int(order.get("count", 1)))
+                self.service.events.misbehave(
+                    str(order.get("events")), int(order.get("count", 1)), str(order.get("jobs", ""))
+                )
                 self._send(200, {})
                 return
             self._send(200, self._operate(body))

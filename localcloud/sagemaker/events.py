@@ -30,11 +30,11 @@ class Events:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._faults: list[str] = []
+        self._faults: list[tuple[str, str]] = []
         self._early = 0
         self._courier = ThreadPoolExecutor(1, thread_name_prefix="events")
 
-    def misbehave(self, how: str, count: int) -> None:
+    def misbehave(self, how: str, count: int, jobs: str = "") -> None:
         """Treat what comes next badly.
 
         Args:
@@ -42,6 +42,7 @@ class Events:
                 CreateTrainingJob calls, which then answer after the job has ended and its event is delivered;
                 `normal` forgets all orders.
             count: how often.
+            jobs: part of the names of those whose final events are meant; others' are told as always.
 
         Raises:
             ServiceError: there is no such fault.
@@ -52,7 +53,7 @@ class Events:
             elif how == "before_answer":
                 self._early = count
             elif how in _TIMES:
-                self._faults = [how] * count
+                self._faults = [(how, jobs)] * count
             else:
                 raise ServiceError("ValidationException", f"no fault {how!r}: none, twice, before_answer, normal")
 
@@ -67,7 +68,10 @@ class Events:
         times = 1
         if final:
             with self._lock:
-                times = _TIMES[self._faults.pop(0)] if self._faults else 1
+                meant = next((fault for fault in self._faults if fault[1] in arn), None)
+                if meant is not None:
+                    self._faults.remove(meant)
+                    times = _TIMES[meant[0]]
         event = {
             "version": "0",
             "id": str(uuid.uuid4()),

@@ -93,7 +93,7 @@ def train(target: Target, model: str) -> Run:
     return executions.start(target, "train", document)
 
 
-def ended(target: Target, run: Run, state: str | None = None, seconds: float = 180) -> Run:
+def ended(target: Target, run: Run, state: str | None = None, seconds: float = 400) -> Run:
     """Wait for a run's end and hold it against the state it should end in."""
     for _ in executions.follow(target, run, seconds):
         pass

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import time
 from typing import Any
 
 import duckdb
@@ -16,6 +17,7 @@ from tritonclient.http import InferenceServerClient
 
 from cli import evidence, executions, history, inference, uploads
 from cli.executions import Run
+from cli.inference import Prediction
 from cli.target import Target
 from interlock.records import TrainingManifest
 
@@ -93,12 +95,11 @@ def test_drifted_traffic_and_newer_data_end_in_a_new_version(target: Target, cha
     before = evidence.live(target, RENT)
     assert before is not None
     rows = [{"Größe (m²)": 300.0 + place, "stadtteil": "Mitte", "built": None, "balcony": True} for place in range(200)]
-    for start in range(0, len(rows), 50):
-        inference.predict(target, RENT, rows[start : start + 50])
+    answers = [inference.predict(target, RENT, rows[start : start + 50])[0] for start in range(0, len(rows), 50)]
     path = HOME / "newer.csv"
     path.write_text(rent_rows(600, seed=2))
     ended(target, uploads.run_of(target, uploads.send(target, RENT, path)), "Admitted")
-    wait_for_captures(target, RENT)
+    wait_for_captures(target, RENT, answers)
 
     checked = ended(target, executions.start(target, "monitor", {"model": RENT}), "Decided")
     found = history.show_drift(target, RENT)
@@ -125,7 +126,6 @@ def test_drifted_traffic_and_newer_data_end_in_a_new_version(target: Target, cha
     assert after.champion.version == 2
     assert after.revision > before.revision
 
-    # The same check again finds nothing newer to train on, and says so.
     again = history.rollback(target, RENT, "the test goes back")
     assert again["version"] == 1
     assert inference.predict(target, RENT, rows[:1])[0].score > 0
@@ -151,26 +151,30 @@ def test_labels_are_taken_by_request_id(target: Target, champions: dict[str, Run
 
 
 def test_captures_never_hold_a_restricted_value(target: Target, champions: dict[str, Run]) -> None:
-    inference.predict(target, CENSUS, holdout(target, CENSUS)[:20])
-    wait_for_captures(target, CENSUS)
+    wait_for_captures(target, CENSUS, inference.predict(target, CENSUS, holdout(target, CENSUS)[:20]))
     logs = target.client("logs").filter_log_events(logGroupName="/aws/lambda/interlock-test-serve-infer")["events"]
     said = "".join(event["message"] for event in logs)
     assert '"interlock":"capture"' in said
     assert "United-States" not in said
 
 
-def wait_for_captures(target: Target, model: str) -> None:
-    import time
-
-    client, seen, quiet = target.client("s3"), -1, 0
-    for _ in range(80):
-        answer = client.list_objects_v2(Bucket=target.outputs["DataBucket"], Prefix=f"captures/model={model}/")
-        quiet = quiet + 1 if answer["KeyCount"] == seen and seen > 0 else 0
-        if quiet >= 4:
+def wait_for_captures(target: Target, model: str, answers: list[Prediction]) -> None:
+    """Until the requests of these answers lie in the bucket."""
+    client, bucket = target.client("s3"), target.outputs["DataBucket"]
+    path, con = HOME / "captures.parquet", duckdb.connect()
+    wanted, read = {answer.request_id for answer in answers}, set()
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"captures/model={model}/"):
+            for key in {item["Key"] for item in page.get("Contents", [])} - read:
+                client.download_file(bucket, key, str(path))
+                found = con.execute("SELECT DISTINCT request_id FROM read_parquet(?)", [str(path)]).fetchall()
+                wanted -= {request for (request,) in found}
+                read.add(key)
+        if not wanted:
             return
-        seen = answer["KeyCount"]
         time.sleep(0.5)
-    pytest.fail("no captures arrived")
+    pytest.fail(f"no captures of {wanted} arrived")
 
 
 def signing_proxy(target: Target) -> Any:

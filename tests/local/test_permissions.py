@@ -131,10 +131,7 @@ def test_inference_without_permissions_serves_the_last_release_and_counts_it(
     with denied(target, "serve-infer"):
         time.sleep(5.5)
         assert inference.predict(target, CENSUS, [ROW])[0].revision == before.revision
-    logs = target.client("logs").filter_log_events(
-        logGroupName="/aws/lambda/interlock-test-serve-infer", startTime=since
-    )
-    assert any("LiveReleaseUnreadable" in event["message"] for event in logs["events"])
+    wait_for_line(target, "serve-infer", "LiveReleaseUnreadable", since)
 
 
 def test_labels_without_permissions(target: Target, champions: dict[str, Run]) -> None:
@@ -145,15 +142,10 @@ def test_labels_without_permissions(target: Target, champions: dict[str, Run]) -
 
 
 def test_capture_without_permissions(target: Target, champions: dict[str, Run]) -> None:
+    since = int(time.time() * 1000)
     with denied(target, "serve-capture"):
         inference.predict(target, CENSUS, [ROW])
-        events = target.client("logs")
-        for _ in range(40):
-            said = events.filter_log_events(logGroupName="/aws/lambda/interlock-test-serve-capture")["events"]
-            if any("AccessDenied" in event["message"] for event in said):
-                return
-            time.sleep(0.25)
-    pytest.fail("the capture function did not complain")
+        wait_for_line(target, "serve-capture", "AccessDenied", since)
 
 
 @pytest.mark.parametrize(("function", "step"), [("drift", "Drift"), ("decide", "Decide")])
@@ -162,3 +154,16 @@ def test_monitor_without_permissions(target: Target, champions: dict[str, Run], 
         run = ended(target, executions.start(target, "monitor", {"model": CENSUS}))
     assert run.status == "FAILED"
     denied_step(run, step)
+
+
+def wait_for_line(target: Target, function: str, word: str, since: int) -> None:
+    """Until a function has logged it."""
+    logs, deadline = target.client("logs"), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        said = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/interlock-test-{function}", startTime=since
+        )
+        if any(word in event["message"] for page in said for event in page["events"]):
+            return
+        time.sleep(0.25)
+    pytest.fail(f"{function} did not say {word}")

@@ -23,7 +23,7 @@ TRUST = {
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("INTERLOCK_STOP_GRACE", "0.5")
+        patch.setenv("INTERLOCK_STOP_GRACE", "2")
         running = up(tmp_path_factory.mktemp("cloud"), progress=lambda _: None)
     yield running
     down(running.home)
@@ -138,6 +138,17 @@ class Jobs:
         )
         return name
 
+    def said(self, name: str) -> list[str]:
+        """What a job has said, as soon as it has said something."""
+        logs = self.cloud.client("logs")
+        events = until(
+            lambda: logs.filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=name)[
+                "events"
+            ],
+            bool,
+        )
+        return [event["message"] for event in events]
+
 
 def is_ended(job: dict[str, Any]) -> bool:
     return job["TrainingJobStatus"] in ENDED
@@ -148,7 +159,7 @@ def channel(name: str, uri: str) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def until(ask: Callable[[], Any], good: Callable[[Any], Any], seconds: float = 15.0) -> Any:
+def until(ask: Callable[[], Any], good: Callable[[Any], Any], seconds: float = 60.0) -> Any:
     """Ask until the answer is good."""
     deadline = time.monotonic() + seconds
     while not good(answer := ask()):

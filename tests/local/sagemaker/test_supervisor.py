@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,7 +77,7 @@ def test_what_is_kept_between_up_and_up(home: Path) -> None:
         PolicyName="all",
         PolicyDocument='{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
     )
-    running = jobs.training("import time; print('here', flush=True); time.sleep(60)")
+    running = jobs.training("import time; print('here', flush=True); time.sleep(300)")
 
     assert down(home) == ["emulator", "sagemaker"]
     assert LocalCloud.load(home) is None
@@ -114,7 +113,7 @@ def test_a_job_of_a_killed_service_ends(home: Path) -> None:
     cloud.client("s3").create_bucket(Bucket="bucket")
     allowed = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     jobs = Jobs(cloud, cloud.client("sagemaker"), "bucket", make_role(cloud, allowed))
-    name = jobs.training("import time; time.sleep(60)")
+    name = jobs.training("import time; time.sleep(300)")
     mark = home / "state/sagemaker/containers" / name / "process.json"
     process = Process(**json.loads(until(lambda: mark.exists() and mark.read_text(), bool)))
     kill(home, "sagemaker")
@@ -202,11 +201,13 @@ def test_nothing_of_the_user_s_cloud_is_looked_at(
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "AWS_CA_BUNDLE"} & child.keys()
 
 
-def test_going_down_is_quick(home: Path) -> None:
+def test_going_down_needs_no_force(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start(home)
-    began = time.monotonic()
+    signals: list[int] = []
+    kill_group = os.killpg
+    monkeypatch.setattr(os, "killpg", lambda pid, how: (signals.append(how), kill_group(pid, how)))
     down(home)
-    assert time.monotonic() - began < 5
+    assert signals == [signal.SIGTERM, signal.SIGTERM]
     assert down(home) == []
 
 
@@ -217,8 +218,6 @@ def test_an_answer_that_nobody_reads_does_not_cost_the_state(home: Path) -> None
     s3.put_object(Bucket="data-bucket", Key="large", Body=b"x" * 30_000_000)
     answer = s3.get_object(Bucket="data-bucket", Key="large")
     make_role(cloud, [])
-    began = time.monotonic()
     down(home)
-    assert time.monotonic() - began < 10
     answer["Body"].close()
     assert len(start(home).client("iam").list_roles()["Roles"]) == 1

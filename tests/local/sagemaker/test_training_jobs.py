@@ -3,7 +3,6 @@
 import io
 import json
 import tarfile
-import time
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.supervisor import LocalCloud
 
-from .conftest import Jobs, allow, channel, make_role, until
+from .conftest import Jobs, allow, channel, make_role
 
 LOOK = """
 import json, os, pathlib, sys
@@ -101,14 +100,9 @@ def test_the_log_is_where_sagemaker_writes_it(cloud: LocalCloud, jobs: Jobs) -> 
     assert [event["message"].strip() for event in events] == ["first", "", "last"]
 
 
-def test_a_line_is_seen_while_the_job_is_silent(cloud: LocalCloud, jobs: Jobs) -> None:
-    name = jobs.training("import time; print('working', flush=True); time.sleep(30)")
-    logs = cloud.client("logs")
-    until(
-        lambda: logs.filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=name)["events"],
-        lambda events: events,
-        seconds=5,
-    )
+def test_a_line_is_seen_while_the_job_is_silent(jobs: Jobs) -> None:
+    name = jobs.training("import time; print('working', flush=True); time.sleep(300)")
+    assert jobs.said(name) == ["working"]
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
 
 
@@ -149,10 +143,10 @@ def test_a_stopped_job_may_tidy_up(cloud: LocalCloud, jobs: Jobs) -> None:
         "import os, pathlib, signal, sys, time\n"
         "model = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'], 'model/saved')\n"
         "signal.signal(signal.SIGTERM, lambda *_: (model.write_text('half'), sys.exit(0)))\n"
-        "model.with_name('ready').touch()\n"
-        "time.sleep(30)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(300)\n"
     )
-    time.sleep(0.3)
+    jobs.said(name)
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
     assert jobs.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] in {"Stopping", "Stopped"}
     job = jobs.ended(name)
@@ -166,10 +160,11 @@ def test_a_job_that_will_not_stop_is_killed_with_its_children(jobs: Jobs) -> Non
     name = jobs.training(
         "import signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "time.sleep(60)\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(300)\n"
     )
-    time.sleep(0.3)
+    jobs.said(name)
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
     assert jobs.ended(name)["SecondaryStatus"] == "Stopped"
 
@@ -180,7 +175,7 @@ def test_a_child_that_outlives_its_job_does_not_hold_it_up(jobs: Jobs) -> None:
 
 
 def test_a_job_that_takes_too_long(jobs: Jobs) -> None:
-    job = jobs.run("import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    job = jobs.run("import time; time.sleep(300)", StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 

@@ -137,6 +137,8 @@ BREAKS: dict[str, Any] = {
     "metric:roc_auc": lambda e, s: (e, shuffled(s)),
     "metric:log_loss": lambda e, s: (e, scores(s, challenger=1 - s.challenger)),
     "metric:accuracy": lambda e, s: (e, scores(s, challenger=s.challenger[:, ::-1])),
+    "metric:brier": lambda e, s: (e, scores(s, challenger=1 - s.challenger)),
+    "metric:calibration_error": lambda e, s: (e, scores(s, challenger=1 - s.challenger)),
     "parity:scores": lambda e, s: (part(e, "parity", rows_over=9), s),
     "parity:labels": lambda e, s: (part(e, "parity", label_flips=3), s),
     "serving:size": lambda e, s: (part(e, "footprint", megabytes=51.0), s),

@@ -40,6 +40,8 @@ METRICS: dict[str, dict[str, Any]] = {
         "roc_auc": {"min": 0.6, "tolerance": 0.01},
         "log_loss": {"max": 0.9, "tolerance": 0.02},
         "accuracy": {"min": 0.5},
+        "brier": {"max": 0.25},
+        "calibration_error": {"max": 0.3},
     },
     "multiclass": {"accuracy": {"min": 0.4, "tolerance": 0.01}},
     "regression": {"rmse": {"max": 5000, "tolerance": 10}},
