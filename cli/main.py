@@ -45,6 +45,8 @@ class Options:
 
 
 options = Options()
+# What Typer makes of Ctrl-C.
+_INTERRUPTED = 130
 
 Model = Annotated[str | None, typer.Argument(help="The model's id; may be left out when there is only one.")]
 
@@ -319,9 +321,10 @@ def main() -> None:
         if options.verbose:
             raise
         sys.exit(7)
-    except KeyboardInterrupt:
-        console.print("\nStopped. What runs in the cloud goes on; `interlock watch` follows it.")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            console.print("\nStopped. What runs in the cloud goes on; `interlock watch` follows it.")
+        raise
 
 
 def _tell(headline: str, message: str, remedy: str, more: dict[str, Any]) -> None:

@@ -105,31 +105,36 @@ def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud
         if "port" in before and port != before["port"]:
             progress(f"port {before['port']} is taken: what is deployed names it, so run `interlock deploy` again")
         endpoint, sagemaker = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sagemaker_port}"
-        progress("starting the emulator")
-        emulator = _start(
-            home,
-            "emulator",
-            [str(_python("emulator")), str(ROOT / "localcloud/emulator.py")],
-            _emulator_environment(home, port, sagemaker),
-        )
-        _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator})
-        _wait(home, "emulator", emulator, f"{endpoint}/_ministack/health")
-        progress("starting SageMaker")
-        service = _start(
-            home,
-            "sagemaker",
-            [sys.executable, "-m", "localcloud.sagemaker"],
-            {
-                **LocalCloud(home, endpoint, sagemaker).environment(),
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/core")]),
-                "INTERLOCK_SAGEMAKER_PORT": str(sagemaker_port),
-                "INTERLOCK_SAGEMAKER_STATE": str(home / "state/sagemaker"),
-                "INTERLOCK_JOB_PYTHON": str(_python("job")),
-                **{name: os.environ[name] for name in _SETTINGS if name in os.environ},
-            },
-        )
-        _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator, "sagemaker": service})
-        _wait(home, "sagemaker", service, f"{sagemaker}/_interlock/health")
+        try:
+            progress("starting the emulator")
+            emulator = _start(
+                home,
+                "emulator",
+                [str(_python("emulator")), str(ROOT / "localcloud/emulator.py")],
+                _emulator_environment(home, port, sagemaker),
+            )
+            _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator})
+            _wait(home, "emulator", emulator, f"{endpoint}/_ministack/health")
+            progress("starting SageMaker")
+            service = _start(
+                home,
+                "sagemaker",
+                [sys.executable, "-m", "localcloud.sagemaker"],
+                {
+                    **LocalCloud(home, endpoint, sagemaker).environment(),
+                    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/core")]),
+                    "INTERLOCK_SAGEMAKER_PORT": str(sagemaker_port),
+                    "INTERLOCK_SAGEMAKER_STATE": str(home / "state/sagemaker"),
+                    "INTERLOCK_JOB_PYTHON": str(_python("job")),
+                    **{name: os.environ[name] for name in _SETTINGS if name in os.environ},
+                },
+            )
+            _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator, "sagemaker": service})
+            _wait(home, "sagemaker", service, f"{sagemaker}/_interlock/health")
+        except KeyboardInterrupt:
+            # Half a cloud is of no use to anybody.
+            _stop(home)
+            raise
     return LocalCloud(home, endpoint, sagemaker)
 
 

@@ -113,6 +113,13 @@ def test_a_body_that_is_no_request_is_refused(target: Target, champions: dict[st
     assert answer["error"]
 
 
+def test_over_the_payload_limit_is_refused_before_the_function(target: Target, champions: dict[str, Run]) -> None:
+    status, answer = ask(target, good(target) | {"id": "x" * 6_400_000})
+    assert status in {413, 502}
+    assert "RequestEntityTooLarge" in json.dumps(answer)
+    assert ask(target, good(target))[0] == 200
+
+
 def test_a_model_file_altered_in_s3_is_not_served(target: Target, champions: dict[str, Run]) -> None:
     """The live record names an exact version and hash: a newer object under the key changes nothing."""
     s3, bucket = target.client("s3"), target.outputs["ArtefactsBucket"]

@@ -112,6 +112,18 @@ def test_an_error_has_its_headline_remedy_and_exit_code(
     assert "What to do:" in out
 
 
+def test_ctrl_c_ends_the_command_and_not_the_cloud(interlock: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.history.status", interrupted)
+        code, out = interlock("status")
+    assert code == 130
+    assert "goes on" in out
+    assert answer(interlock, "status")["models"]
+
+
 def test_production_is_never_destroyed(interlock: Command, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Target, "outputs", {**target.outputs, "Production": "true"})
     code, out = interlock("destroy", "--yes")

@@ -170,6 +170,19 @@ def test_one_that_does_not_start_says_why(home: Path, monkeypatch: pytest.Monkey
     assert not any(status(home).values())
 
 
+def test_ctrl_c_while_it_starts_leaves_nothing_running(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor, "_wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            start(home)
+    assert not any(status(home).values())
+    assert LocalCloud.load(home) is None
+    assert start(home).client("s3").list_buckets()["Buckets"] == []
+
+
 def test_nothing_of_the_user_s_cloud_is_looked_at(
     cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
