@@ -136,12 +136,15 @@ def logs(target: Target, what: str, job: str | None, minutes: int) -> Iterator[s
     """Lines of the groups that match, oldest first.
 
     Raises:
-        InvalidRequest: no group has that name.
+        InvalidRequest: no group or job has that name.
     """
     client = target.client("logs")
     since = int((time.time() - 60 * minutes) * 1000)
     if job is not None:
-        yield from _lines(client, _JOB_LOGS, since, logStreamNamePrefix=job)
+        streams = _job_streams(client, job)
+        if not streams:
+            raise InvalidRequest(f"no training job {job} has logged", remedy="`interlock watch train` names the job.")
+        yield from _lines(client, _JOB_LOGS, since, logStreamNames=streams)
         return
     prefix = f"/aws/lambda/{target.stack}-{what}"
     groups = [
@@ -158,7 +161,7 @@ def logs(target: Target, what: str, job: str | None, minutes: int) -> Iterator[s
         yield from _lines(client, group, since)
 
 
-def _lines(client: Any, group: str, since: int, **more: str) -> Iterator[str]:
+def _lines(client: Any, group: str, since: int, **more: Any) -> Iterator[str]:
     for page in client.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since, **more):
         for event in page["events"]:
             yield event["message"].rstrip()
@@ -194,18 +197,20 @@ def _empty(target: Target, bucket: str) -> int:
 
 
 def _forget_job_logs(target: Target) -> int:
-    client, count = target.client("logs"), 0
-    try:
-        pages = client.get_paginator("describe_log_streams").paginate(
-            logGroupName=_JOB_LOGS, logStreamNamePrefix=f"{target.environment}-"
-        )
-        streams = [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
-    except client.exceptions.ResourceNotFoundException:
-        return 0
+    client = target.client("logs")
+    streams = _job_streams(client, f"{target.environment}-")
     for stream in streams:
         client.delete_log_stream(logGroupName=_JOB_LOGS, logStreamName=stream)
-        count += 1
-    return count
+    return len(streams)
+
+
+def _job_streams(client: Any, prefix: str) -> list[str]:
+    """Log streams of the training jobs whose names begin so."""
+    pages = client.get_paginator("describe_log_streams").paginate(logGroupName=_JOB_LOGS, logStreamNamePrefix=prefix)
+    try:
+        return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+    except client.exceptions.ResourceNotFoundException:
+        return []
 
 
 @contextmanager

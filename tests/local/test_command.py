@@ -80,12 +80,14 @@ def test_history_is_shown_and_verified(interlock: Command) -> None:
     assert "model promoted" in interlock("history", CENSUS)[1]
 
 
-def test_reports_logs_and_runs_are_fetched(interlock: Command) -> None:
+def test_reports_logs_and_runs_are_fetched(interlock: Command, target: Target) -> None:
     assert answer(interlock, "report", CENSUS, "--stage", "train")["passed"] is True
     code, out = interlock("report", CENSUS, "--stage", "ingest")
     assert code == 0
     assert Path(out.strip()).read_text("utf-8").startswith("<!doctype html>")
     assert "capture" in interlock("logs", "serve-infer")[1]
+    jobs = target.client("sagemaker").list_training_jobs(NameContains=RENT)["TrainingJobSummaries"]
+    assert interlock("logs", "--job", jobs[0]["TrainingJobName"])[1].count("interlock: rows=") == 1
     assert interlock("watch", "ingest")[0] in {0, 4}
     doctor = answer(interlock, "doctor")
     assert {item["state"] for item in doctor} <= {"ok", "warn"}
@@ -101,6 +103,7 @@ def test_reports_logs_and_runs_are_fetched(interlock: Command) -> None:
         (["watch", "no-such-run"], 2, "no run"),
         (["report", FAILING, "--stage", "monitor"], 2, "no monitor report"),
         (["logs", "nothing-like-it"], 2, "no function"),
+        (["logs", "--job", "nobody"], 2, "no training job"),
     ],
 )
 def test_an_error_has_its_headline_remedy_and_exit_code(

@@ -140,14 +140,18 @@ class Jobs:
 
     def said(self, name: str) -> list[str]:
         """What a job has said, as soon as it has said something."""
-        logs = self.cloud.client("logs")
-        events = until(
-            lambda: logs.filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=name)[
-                "events"
-            ],
-            bool,
-        )
-        return [event["message"] for event in events]
+        logs, group = self.cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
+
+        def lines() -> list[str]:
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
+            return [
+                event["message"].strip()
+                for stream in streams
+                for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+            ]
+
+        found: list[str] = until(lines, bool)
+        return found
 
 
 def is_ended(job: dict[str, Any]) -> bool:
