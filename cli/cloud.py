@@ -143,7 +143,9 @@ def logs(target: Target, what: str, job: str | None, minutes: int) -> Iterator[s
     if job is not None:
         streams = _job_streams(client, job)
         if not streams:
-            raise InvalidRequest(f"no training job {job} has logged", remedy="The alert and the report of a training name its job.")
+            raise InvalidRequest(
+                f"no training job {job} has logged", remedy="The alert and the report of a training name its job."
+            )
         yield from _lines(client, _JOB_LOGS, since, logStreamNames=streams)
         return
     prefix = f"/aws/lambda/{target.stack}-{what}"
