@@ -122,15 +122,19 @@ def fetch(target: Target, report: Report) -> Path:
     return path
 
 
-def newest(target: Target, model: str, stage: str | None) -> Report:
-    """The newest page.
+def newest(target: Target, model: str, stage: str | None, subject: str | None = None) -> Report:
+    """The newest page, or that of a claim, run or window.
 
     Raises:
-        InvalidRequest: there is none yet.
+        InvalidRequest: there is none.
     """
-    found = reports(target, model, stage)
+    found = [report for report in reports(target, model, stage) if subject in {None, report.subject}]
     if not found:
-        raise InvalidRequest(f"there is no {stage or ''} report of {model} yet", remedy="Upload something first.")
+        about = f" of {subject}" if subject else " yet"
+        raise InvalidRequest(
+            f"there is no {stage or ''} report of {model}{about}",
+            remedy="`interlock history` names every claim, run and window." if subject else "Upload something first.",
+        )
     return found[0]
 
 

@@ -30,8 +30,7 @@ def show(found: Judgement) -> None:
     for outcome in found.outcomes:
         if outcome.status is not CheckStatus.PASS and outcome.rule not in said:
             console.print(f"  [{_TONES[outcome.status]}]{_safe(_sentence(outcome))}[/]")
-    worst = sorted(found.findings, key=lambda item: (item.severity is Severity.WARNING, -item.count))
-    table("", ("column", "rule", "rows", "first found"), [_row(item) for item in worst])
+    table("", ("column", "rule", "rows", "first found"), [_row(item) for item in found.worst_first])
     for line in _changes(found):
         console.print(f"  [dim]{_safe(line)}[/]")
     if found.bad_rows and "bad_rows" in found.files:
@@ -39,7 +38,7 @@ def show(found: Judgement) -> None:
 
 
 def _row(item: Finding) -> tuple[str, str, str, str]:
-    rule = item.rule if item.severity is Severity.ERROR else f"{item.rule} (warning)"
+    rule = item.rule if item.severity is Severity.ERROR else f"{item.rule} ({item.severity})"
     first = "; ".join(_example(one) for one in item.examples[:_SHOWN])
     return visible(item.column or "(whole row)"), rule, f"{item.count:,}", first
 

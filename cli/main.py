@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import cloud, demo, evidence, executions, history, inference, uploads
+from cli import cloud, demo, evidence, executions, history, inference, judgements, uploads
 from cli.target import Target
 from cli.view import as_json, console, table
 from cli.watching import show
+from ingest.judgement import Judgement, json_schema
 from interlock.errors import InterlockError
 from interlock.events import SOURCE, TrainingRequested
 from interlock.keys import MODE, REFRESH
@@ -254,14 +255,21 @@ def rollback(
 def report(
     model: Model = None,
     stage: Annotated[str | None, typer.Option(help="ingest, train or monitor.")] = None,
+    subject: Annotated[str | None, typer.Option("--of", help="A claim, run or window; the newest without one.")] = None,
     browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    schema: Annotated[bool, typer.Option(help="Print the JSON Schema of ingest's reports.")] = False,
 ) -> None:
     """Fetch the newest report; with --json its content."""
+    if schema:
+        as_json(json_schema())
+        return
     target = options.target()
-    found = evidence.newest(target, target.model(model), stage)
+    found = evidence.newest(target, target.model(model), stage, subject)
     if options.json:
         as_json(evidence.document(target, found))
         return
+    if found.stage == "ingest":
+        judgements.show(Judgement.model_validate(evidence.document(target, found)))
     path = evidence.fetch(target, found)
     console.print(str(path), soft_wrap=True)
     if browse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from interlock.contract import ColumnType, Severity
 from interlock.records import CheckStatus, Mode, ObjectRef, Origin
@@ -91,7 +91,8 @@ class ColumnReport(Model):
     `bars` are a histogram's bins from `low` to `high` (the same for both datasets), or the most frequent categories.
     `missing` is a share of the rows; `new_share` the share of the values that the last admitted dataset never had;
     `moved` the share of the values that would have to change to give the distribution before (the total variation
-    distance over the bars and the rest).
+    distance over bins or categories), None when chance alone gives as much; `changed` says that this, the missing or
+    the new values are more than chance explains.
     """
 
     name: str
@@ -107,6 +108,7 @@ class ColumnReport(Model):
     new_share: float | None = None
     new_values: tuple[str, ...] = ()
     moved: float | None = None
+    changed: bool = False
 
 
 class Judgement(Model):
@@ -140,3 +142,17 @@ class Judgement(Model):
     uploaded_at: datetime | None = None
     content_sha256: str | None = None
     files: dict[Literal["train", "holdout", "profile", "bad_rows", "violations", "report"], ObjectRef] = {}
+
+    @property
+    def worst_first(self) -> list[Finding]:
+        """The findings that make rows bad first, and of each severity the most frequent first."""
+        return sorted(self.findings, key=lambda item: (list(Severity).index(item.severity), -item.count))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a judgement, published as `docs/judgement.schema.json`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:interlock:judgement:1",
+        **Judgement.model_json_schema(),
+    }

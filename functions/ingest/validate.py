@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.arrival import mode_of
+from ingest.comparison import compare
 from ingest.engine import Judged, judge
 from ingest.judgement import Judgement
 from ingest.report import html
@@ -82,7 +83,7 @@ def validate(
         body = judged.profile.to_json().encode()
         files["profile"] = data.put(keys.report(model.id, "ingest", claim, "profile.json"), body, "application/json")
     judgement = _judgement(model, claim, source, judged, files, mode, arrival.at)
-    page = html(judgement, model.contract, judged.profile).encode()
+    page = html(judgement, model.contract).encode()
     files["report"] = data.put(keys.report(model.id, "ingest", claim, "report.html"), page, "text/html")
     judgement = judgement.model_copy(update={"files": files})
     body = json.dumps(judgement.model_dump(mode="json"), indent=1).encode()
@@ -115,5 +116,6 @@ def _judgement(
         judged_at=datetime.now(UTC),
         mode=mode,
         uploaded_at=uploaded_at,
+        columns=compare(model.contract, judged.profile, None) if judged.profile and judged.profile.rows else (),
         files=cast("Any", files),
     )

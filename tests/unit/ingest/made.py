@@ -35,6 +35,7 @@ def model(*columns: Column, **contract: Any) -> DeployedModel:
 
 def judged(body: bytes, by: DeployedModel, folder: Path, name: str = "upload") -> Judged:
     """What the engine says about these bytes; its files lie in `folder`/work."""
+    folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(body)
     work = folder / f"{name}-work"
     work.mkdir()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from html.parser import HTMLParser
 
 import pytest
 
+from interlock.cells import visible
 from interlock.contract import ColumnType
 from tests.unit.ingest.made import INTEGER, NUMBER, column, model
 from tests.unit.ingest.world import World
@@ -54,7 +57,7 @@ def test_the_verdict_comes_first_and_the_contract_speaks_in_figures(monkeypatch:
 def test_the_page_needs_nothing_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     text = page(monkeypatch, HEADER + GOOD * 40)
     assert "Every row keeps the contract." in text
-    assert not re.search(r"(src|href|@import|url\()", text)
+    assert not re.search(r"(src=|href=\"(?!#)|@import|url\()", text)
     assert "<script" not in text
     assert 'name="viewport"' in text
     assert "prefers-color-scheme: dark" in text
@@ -63,7 +66,7 @@ def test_the_page_needs_nothing_from_elsewhere(monkeypatch: pytest.MonkeyPatch) 
 def test_an_unreadable_file_shows_the_reason_and_no_empty_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     text = page(monkeypatch, b"")
     assert "Rejected." in text
-    assert "The file has no rows:</b> the file has 0 bytes" in text
+    assert "The file has no rows:</b> <bdi>the file has 0 bytes</bdi>" in text
     assert "The columns" not in text
     assert "What is wrong" not in text
 
@@ -72,3 +75,102 @@ def test_columns_without_values_and_with_one_value_are_drawn(monkeypatch: pytest
     text = page(monkeypatch, HEADER + b",,,,,,,,Eva,1\n" * 3)
     assert "No values" in text
     assert "100.0% missing" in text
+
+
+HOSTILE = [
+    *("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '" onmouseover="alert(1)', "' onfocus='x"),
+    *(
+        "</code></bdi></section><h1>Admitted</h1>",
+        "{{ 7*7 }}",
+        "&lt;b&gt;",
+        "javascript:alert(1)",
+        "=cmd|' /C calc'!A0",
+    ),
+    *("\x1b[31m", "\u202eevil", "\u2066x\u2069", "a\u200bb", "\x01", "\x07"),
+]
+
+
+@pytest.mark.parametrize("cell", HOSTILE)
+def test_no_cell_becomes_markup_or_hides(monkeypatch: pytest.MonkeyPatch, cell: str) -> None:
+    """As an example of a violation, as a category, and as the name of the file."""
+    quoted = '"' + cell.replace('"', '""') + '"'
+    world = World(monkeypatch, model(column("n"), column("s"), column("p", pattern="^[a-z]+$"), column("c")))
+    body = f"n,s,p,c,y\n{quoted},{quoted},a,{quoted},1\nb,b,{quoted},b,1\n"
+    name = cell.replace("/", "|")
+    world.run(world.upload(body.encode(), f"incoming/small/{name}.csv"))
+    (place,) = (key for key in world.objects.keys("reports/") if key.endswith(".html"))
+    text = world.objects.read(place).decode()
+    parser = Tags()
+    parser.feed(text)
+    assert parser.names <= KNOWN, parser.names - KNOWN
+    assert parser.attributes <= ATTRIBUTES, parser.attributes - ATTRIBUTES
+    assert not {unicodedata.category(sign) for sign in text if sign not in "\n\t"} & {"Cc", "Cf", "Cs"}
+    shown = unicodedata.normalize("NFC", "".join(parser.text))
+    assert shown.count(visible(cell)) >= 3, "said as it is, or with its hidden characters named"
+
+
+KNOWN = {
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "div",
+        "strong",
+        "b",
+        "i",
+        "span",
+        "bdi",
+    ),
+    *("section", "ul", "li", "code", "br", "nav", "a", "figure", "figcaption", "svg", "g", "rect", "line", "details"),
+    *("span", "summary", "table", "caption", "tr", "th", "td", "footer"),
+}
+ATTRIBUTES = {
+    *("lang", "charset", "name", "content", "class", "id", "href", "style", "scope", "viewbox", "role", "aria-label"),
+    *("x", "y", "x1", "x2", "y1", "y2", "width", "height"),
+}
+
+
+class Tags(HTMLParser):
+    """What a browser makes of a page: its elements, their attributes, the text outside of the style sheet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2's relative luminance of #rrggbb."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+LEAST_CONTRAST = {"ink": 4.5, "soft": 4.5, "good": 4.5, "warn": 4.5, "bad": 4.5, "then": 3, "now": 3}
+
+
+def test_colours_can_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WCAG 2.2 AA: 4.5 for text, 3 for what a picture needs; on the page and on a card, light, dark and printed."""
+    text = page(monkeypatch, HEADER + GOOD * 40)
+    themes = [dict(re.findall(r"--(\w+): (#\w{6})", theme)) for theme in re.findall(r":root \{([^}]*)\}", text)]
+    assert len(themes) == 3
+    for theme in themes:
+        for back in ("back", "card"):
+            for name, least in LEAST_CONTRAST.items():
+                one, two = sorted((luminance(theme[name]), luminance(theme[back])), reverse=True)
+                assert (one + 0.05) / (two + 0.05) >= least, (name, back, (one + 0.05) / (two + 0.05))

@@ -7,9 +7,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from interlock.cells import visible
+
 
 def page(template: str, **context: Any) -> str:
-    """Render `templates/<template>.html.j2`; everything that comes from data is escaped.
+    """Render `templates/<template>.html.j2`; everything that comes from data is escaped, also what nobody sees.
 
     Raises:
         jinja2.UndefinedError: the context lacks something the template shows.
@@ -23,13 +25,20 @@ def _environment() -> Environment:
         loader=PackageLoader("interlock.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cell"] = visible
     environment.filters["number"] = number
     environment.filters["percent"] = percent
     environment.filters["sentence"] = sentence
     return environment
+
+
+def _seen(value: Any) -> Any:
+    """Whatever is printed: nothing of it hides or turns the text around it; markup is ours."""
+    return visible(value, keep="\n\t") if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -64,14 +64,19 @@ class NumberProfile(Model):
                 return min(max(value, self.minimum or value), self.maximum or value)
         return self.maximum
 
-    def histogram(self, bins: int = 20) -> list[tuple[float, float, int]]:
-        """(low, high, count) of equally wide bins from the smallest to the largest value, for pictures."""
+    def histogram(self, bins: int = 20, within: tuple[float, float] | None = None) -> list[tuple[float, float, int]]:
+        """(low, high, count) of equally wide bins, for pictures.
+
+        They go from the smallest to the largest value, or from one end to the other of `within`, as two profiles need
+        that are drawn together: what lies beyond an end is counted in the bin there.
+        """
         if self.minimum is None or self.maximum is None:
             return []
-        low, width = self.minimum, self.maximum / bins - self.minimum / bins or 1.0
+        low, high = within or (self.minimum, self.maximum)
+        width = high / bins - low / bins or 1.0
         counts = [0] * bins
         for value, count in self._buckets():
-            kept = min(max(value, self.minimum), self.maximum)
+            kept = min(max(value, self.minimum, low), max(min(self.maximum, high), low))
             counts[min(int(kept / width - low / width), bins - 1)] += count
         return [(low + i * width, low + (i + 1) * width, count) for i, count in enumerate(counts)]
 

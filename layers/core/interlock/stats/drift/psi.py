@@ -11,7 +11,7 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 
 # Fewer expected rows than this in a bin, and counts are not normal enough for chi-square (Cochran 1954).
-_EXPECTED = 5
+FEWEST_EXPECTED = 5
 
 
 def psi(reference: Counts, current: Counts) -> float:
@@ -42,7 +42,7 @@ def joined(reference: Counts, current: Counts, *, rest: bool = False) -> tuple[C
     reference chose which, and so has too few rows in it.
     """
     n, m = int(reference.sum()), int(current.sum())
-    rare = (reference + current) * min(n, m) < _EXPECTED * (n + m)
+    rare = (reference + current) * min(n, m) < FEWEST_EXPECTED * (n + m)
     rare[-1] |= rest
     before, now = int(reference[rare].sum()), int(current[rare].sum())
     if before + now == 0:
