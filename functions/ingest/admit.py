@@ -81,7 +81,7 @@ def admit(
     ledger.append(_decision(status, new, kept, without, there, actor))
     if there != without:
         bus.publish(DatasetAdmitted(model=kept.model, dataset=kept.id, claim=new.claim, rows=kept.rows))
-    conclude(state, new.claim, status, execution, now)
+    conclude(state, new.claim, status, execution, now, new.origin)
     return status, kept
 
 
@@ -105,6 +105,7 @@ def _decision(
         actor=actor,
         evidence={
             **about,
+            **({"mended_from": new.origin.claim} if new.origin else {}),
             "mode": new.mode,
             "in_training": kept.id in there,
             "replaced": [item for item in without if item not in there],
@@ -131,6 +132,7 @@ def _dataset(judgement: Judgement, report: ObjectRef) -> Dataset:
         model=judgement.model,
         claim=judgement.claim,
         source=judgement.source,
+        origin=judgement.origin,
         train=files["train"],
         holdout=files["holdout"],
         profile=files["profile"],

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ingest.claim import pk
+from interlock.aws.state import State
 from interlock.errors import InvalidUpload
-from interlock.keys import MODE, REFRESH, Upload
-from interlock.records import Mode
+from interlock.keys import MODE, ORIGIN, REFRESH, Upload
+from interlock.models import DeployedModel
+from interlock.records import Claim, ClaimStatus, Mode, Origin
+
+_KEPT = {ClaimStatus.ADMITTED, ClaimStatus.DUPLICATE}
 
 
 def mode_of(upload: Upload, metadata: Mapping[str, str]) -> Mode:
@@ -27,3 +32,39 @@ def mode_of(upload: Upload, metadata: Mapping[str, str]) -> Mode:
             remedy="Say the same in both places, or in one only.",
         )
     return Mode.REFRESH if upload.refreshes else Mode(said or Mode.APPEND)
+
+
+def origin_of(upload: Upload, metadata: Mapping[str, str], state: State) -> Origin | None:
+    """The upload of which these are mended rows; None when nothing is said.
+
+    Raises:
+        InvalidUpload: there was no such upload of this model.
+    """
+    said = metadata.get(ORIGIN, "").strip().lower()
+    if not said:
+        return None
+    first = state.get(Claim, pk(said), "claim")
+    if first is None or first.model != upload.model:
+        raise InvalidUpload(
+            f"s3://{upload.bucket}/{upload.key}: its metadata says {ORIGIN}: {said}, and no upload of {upload.model} "
+            "has that claim",
+            remedy=f"`interlock quarantine list {upload.model}` names the claims.",
+        )
+    return Origin(claim=first.claim, key=first.key, admitted=first.status in _KEPT)
+
+
+def rules_for(model: DeployedModel, origin: Origin | None) -> DeployedModel:
+    """The model with the rules that its upload is judged by.
+
+    Mended rows of an admitted upload keep the rules for each row and none about the file: a handful of rows is no
+    truncated export, and that some are still bad says nothing about the others.
+    """
+    if origin is None or not origin.admitted:
+        return model
+    by_row = {
+        "min_rows": 1,
+        "max_rows": None,
+        "max_bad_row_share": 1.0,
+        "quality": tuple(rule for rule in model.contract.quality if rule.allows_none),
+    }
+    return model.model_copy(update={"contract": model.contract.model_copy(update=by_row)})

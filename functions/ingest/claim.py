@@ -12,7 +12,7 @@ from interlock.errors import AlreadyClaimed
 from interlock.keys import Upload, upload
 from interlock.models import deployed
 from interlock.observability import logger, observed
-from interlock.records import Claim, ClaimStatus
+from interlock.records import Claim, ClaimStatus, Origin
 from interlock.settings import StateTable
 
 # Longer than a validation may take; after that a claim whose owner died is free again.
@@ -64,12 +64,16 @@ def take(state: State, found: Upload, execution: str, now: datetime) -> Claim:
     return claim
 
 
-def conclude(state: State, claim: str, status: ClaimStatus, execution: str, now: datetime) -> None:
+def conclude(
+    state: State, claim: str, status: ClaimStatus, execution: str, now: datetime, origin: Origin | None = None
+) -> None:
     """Say what became of a claim. A failed one is free at once; an ended one never again."""
     before = state.get(Claim, pk(claim), "claim")
     if before is None or before.status in _DONE:
         return
-    ended = before.model_copy(update={"status": status, "at": now, "execution": execution, "expires_at": now})
+    ended = before.model_copy(
+        update={"status": status, "at": now, "execution": execution, "expires_at": now, "origin": origin}
+    )
     # The condition of the next one's write sees to it, also when that one has read the claim before this.
     expires = _NEVER if status in _DONE else 0
     state.acquire(pk(claim), "claim", ended, owner=execution, expires_at=expires)

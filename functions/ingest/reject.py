@@ -42,7 +42,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     )
     # Last: until here a repeat would tell everything again, and tell it once in the ledger.
     state = State(settings.state_table)
-    conclude(state, judgement.claim, ClaimStatus.REJECTED, event["execution"], datetime.now(UTC))
+    now = datetime.now(UTC)
+    conclude(state, judgement.claim, ClaimStatus.REJECTED, event["execution"], now, judgement.origin)
     return {"claim": judgement.claim}
 
 
@@ -60,6 +61,7 @@ def reject(
             subject=judgement.claim,
             actor=actor,
             evidence={
+                **({"mended_from": judgement.origin.claim} if judgement.origin else {}),
                 "source": judgement.source.uri,
                 "version": judgement.source.version,
                 "rows": judgement.rows,

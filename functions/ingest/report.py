@@ -30,7 +30,7 @@ def html(judgement: Judgement, contract: Contract) -> str:
         file=_file(judgement.source.key),
         origin=_file(judgement.origin.key) if judgement.origin else "",
         rows_file=_file(judgement.files["bad_rows"].key) if "bad_rows" in judgement.files else "",
-        limit=contract.max_bad_row_share,
+        limit=None if judgement.origin and judgement.origin.admitted else contract.max_bad_row_share,
         warned=any(item.severity is Severity.WARNING for item in findings)
         or any(outcome.status is CheckStatus.WARN for outcome in judgement.outcomes),
         findings=[_finding(item, contract) for item in findings],

@@ -14,17 +14,20 @@ from typing import Any, cast
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.arrival import mode_of
+from ingest.arrival import mode_of, origin_of, rules_for
 from ingest.comparison import compare
 from ingest.engine import Judged, judge
-from ingest.judgement import Judgement
+from ingest.judgement import Judgement, Previous
+from ingest.past import Batch, batches
 from ingest.report import html
 from interlock import keys
-from interlock.aws.objects import Objects
+from interlock.aws.datasets import Datasets
+from interlock.aws.objects import Arrival, Objects
+from interlock.aws.state import State
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, metrics, observed
-from interlock.records import Mode, ObjectRef
-from interlock.settings import DataBucket
+from interlock.records import Dataset, Mode, ObjectRef, Origin
+from interlock.settings import DataBucket, StateTable
 
 _PLACES = {
     "train": keys.dataset,
@@ -39,16 +42,21 @@ _CONTENT = {
 }
 
 
+class Settings(DataBucket, StateTable):
+    """What this function uses."""
+
+
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """{claim, model, bucket, key, version} → {verdict, result}; a file nobody can read is a verdict too."""
     logger.append_keys(model=event["model"], claim=event["claim"])
-    data = Objects(DataBucket.load().data_bucket)
+    settings = Settings.load()
+    data, state = Objects(settings.data_bucket), State(settings.state_table)
     model = deployed(event["model"])
     # The engine leaves room for the interpreter and for the text of the file.
     memory = max(256, int(context.memory_limit_in_mb) // 2)
     began = time.monotonic()
-    judgement, result = validate(data, model, event["claim"], event["key"], event["version"], memory)
+    judgement, result = validate(data, state, model, event["claim"], event["key"], event["version"], memory)
     metrics.add_dimension(name="model", value=model.id)
     metrics.add_metric(name="RowsJudged", unit=MetricUnit.Count, value=judgement.rows)
     metrics.add_metric(name="BadRows", unit=MetricUnit.Count, value=judgement.bad_rows)
@@ -60,7 +68,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def validate(
-    data: Objects, model: DeployedModel, claim: str, key: str, version: str, memory_mb: int
+    data: Objects, state: State, model: DeployedModel, claim: str, key: str, version: str, memory_mb: int
 ) -> tuple[Judgement, ObjectRef]:
     """Judge one version of an object and write report, good rows, bad rows and profile under the claim.
 
@@ -68,11 +76,12 @@ def validate(
     """
     scratch = Path(tempfile.mkdtemp(prefix="ingest-"))
     try:
-        arrival = data.arrival(key, version)
-        mode = mode_of(keys.upload(data.bucket, key, version), arrival.metadata)
+        upload, arrival = keys.upload(data.bucket, key, version), data.arrival(key, version)
+        mode, origin = mode_of(upload, arrival.metadata), origin_of(upload, arrival.metadata, state)
         source = data.download_version(key, version, scratch / "upload")
         (scratch / "work").mkdir()
-        judged = judge(scratch / "upload", model, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
+        rules = rules_for(model, origin)
+        judged = judge(scratch / "upload", rules, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
         files = {
             name: data.put_file(_PLACES[name](model.id, claim, path.name), path, _CONTENT[path.suffix])
             for name, path in judged.files.items()
@@ -82,7 +91,8 @@ def validate(
     if judged.profile is not None:
         body = judged.profile.to_json().encode()
         files["profile"] = data.put(keys.report(model.id, "ingest", claim, "profile.json"), body, "application/json")
-    judgement = _judgement(model, claim, source, judged, files, mode, arrival.at)
+    before = batches(Datasets(state, model.id), data, claim, arrival.at, 1)
+    judgement = _judgement(model, claim, source, judged, files, mode, origin, arrival, before)
     page = html(judgement, model.contract).encode()
     files["report"] = data.put(keys.report(model.id, "ingest", claim, "report.html"), page, "text/html")
     judgement = judgement.model_copy(update={"files": files})
@@ -97,12 +107,16 @@ def _judgement(
     judged: Judged,
     files: dict[str, ObjectRef],
     mode: Mode,
-    uploaded_at: datetime,
+    origin: Origin | None,
+    arrival: Arrival,
+    before: list[Batch],
 ) -> Judgement:
+    earlier = before[0].profile if before else None
     return Judgement(
         model=model.id,
         claim=claim,
         source=source,
+        origin=origin,
         kind=judged.kind,
         verdict="admit" if judged.admitted else "reject",
         problems=tuple(judged.problems),
@@ -115,7 +129,18 @@ def _judgement(
         contract_sha256=model.contract.digest(),
         judged_at=datetime.now(UTC),
         mode=mode,
-        uploaded_at=uploaded_at,
-        columns=compare(model.contract, judged.profile, None) if judged.profile and judged.profile.rows else (),
+        uploaded_at=arrival.at,
+        previous=_previous(before[0].dataset) if before else None,
+        columns=compare(model.contract, judged.profile, earlier) if judged.profile and judged.profile.rows else (),
         files=cast("Any", files),
+    )
+
+
+def _previous(dataset: Dataset) -> Previous:
+    return Previous(
+        dataset=dataset.id,
+        claim=dataset.claim,
+        file=dataset.source.key.rsplit("/", 1)[-1],
+        rows=dataset.rows,
+        admitted_at=dataset.admitted_at,
     )

@@ -20,6 +20,8 @@ MODE = "interlock-mode"
 # Files of a set lie here, where nothing starts by itself, until a manifest with this ending names them.
 PARTS = "parts/"
 MANIFEST = ".manifest.json"
+# Names in an upload's metadata the claim whose bad rows these are, mended.
+ORIGIN = "interlock-origin"
 
 
 @dataclass(frozen=True)

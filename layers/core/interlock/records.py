@@ -45,10 +45,15 @@ class ClaimStatus(StrEnum):
 
 
 class Origin(Model):
-    """The upload whose bad rows were mended and sent again."""
+    """The upload whose bad rows were mended and sent again.
+
+    `admitted` says that its other rows are a dataset: the mended ones are then judged one by one, because the file that
+    they were part of has been judged as a whole.
+    """
 
     claim: str
     key: str
+    admitted: bool
 
 
 class Mode(StrEnum):

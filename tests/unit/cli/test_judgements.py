@@ -63,7 +63,7 @@ def test_what_is_wrong_is_told_the_worst_first(capsys: pytest.CaptureFixture[str
             Outcome(rule="row_count", status=CheckStatus.PASS, found="1,200 rows"),
         ),
         files={"bad_rows": REF},
-        origin=Origin(claim="fedcba9876543210", key="incoming/small/first.csv"),
+        origin=Origin(claim="fedcba9876543210", key="incoming/small/first.csv", admitted=True),
     )
     text = said(found, capsys)
     wanted = ["rejected", "mended rows of first.csv", "too many: 30 of 40. mend them.", "freshness: 3 days old"]
@@ -93,7 +93,7 @@ def test_data_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -
     found = judgement(
         problems=(Problem(rule="r", found=evil, condition=evil, remedy=evil),),
         findings=(finding("type", 1, evil),),
-        origin=Origin(claim="c", key=evil),
+        origin=Origin(claim="c", key=evil, admitted=True),
         outcomes=(Outcome(rule="o", name=evil, status=CheckStatus.FAIL, found=evil, limit=evil),),
     )
     text = said(found, capsys)
