@@ -24,7 +24,8 @@ from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.stats.drift.reference import Reference
 from interlock.stats.drift.verdict import judge
 from monitor.result import WindowResult
-from monitor.window import count, fetch
+from monitor.traffic import Traffic, fetch
+from monitor.window import Window, count
 
 
 class Settings(DataBucket, ArtefactsBucket, StateTable):
@@ -64,11 +65,14 @@ def check(
     start = at - timedelta(hours=model.spec.monitoring.window_hours)
     scratch = Path(tempfile.mkdtemp(prefix="monitor-"))
     try:
-        files = fetch(data, model.id, start, at, scratch)
-        rows, columns = count(files, model, reference, champion.version, start, at, scratch, memory_mb)
+        fetched = fetch(data, model.id, start, at, scratch)
+        rows, window = 0, Window((), None, ())
+        if fetched.files:
+            traffic = Traffic(fetched.files, champion.version, start, at, scratch, memory_mb)
+            rows, window = traffic.rows, count(traffic, model, reference)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    drift = judge(columns, rows, model.spec.monitoring.drift)
+    drift = judge(window.columns, rows, model.spec.monitoring.drift, window.together, window.segments)
     result = WindowResult(
         model=model.id,
         window=f"{at:%Y%m%dT%H%M%S}-v{champion.version}",
@@ -80,6 +84,7 @@ def check(
         run=champion.run,
         state=drift.state if rows else "silent",
         drift=drift,
+        unreadable=fetched.unreadable,
     )
     return write(data, model, result)
 

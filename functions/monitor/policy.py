@@ -59,7 +59,7 @@ def _plain(result: WindowResult) -> str:
         case "too_few":
             return f"{drift.rows:,} rows are too few to judge"
         case "drift":
-            return f"{len(drift.drifted)} of {len(drift.columns)} columns drifted"
+            return f"{drift.extent} drifted"
         case "warn":
             moved = sum(column.state == "warn" for column in drift.columns)
             return f"{moved} of {len(drift.columns)} columns have begun to move, not far enough to act"

@@ -8,11 +8,15 @@ from typing import Literal
 from interlock.records import ObjectRef
 from interlock.schema import Model
 from interlock.spec import ModelId
-from interlock.stats.drift.verdict import State, WindowDrift
+from interlock.stats.drift.column import State
+from interlock.stats.drift.verdict import WindowDrift
 
 
 class WindowResult(Model):
-    """A window of the champion's traffic, judged. `state` "silent" means nobody called at all."""
+    """A window of the champion's traffic, judged. `state` "silent" means nobody called at all.
+
+    `unreadable` capture files were left out.
+    """
 
     schema_version: Literal[1] = 1
     model: ModelId
@@ -25,6 +29,7 @@ class WindowResult(Model):
     run: str
     state: State | Literal["silent"]
     drift: WindowDrift
+    unreadable: int = 0
     report: ObjectRef | None = None
 
 

@@ -2,127 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-import numpy.typing as npt
 
-from interlock import keys
-from interlock.aws.objects import Objects
 from interlock.contract import Column, ColumnType
 from interlock.models import DeployedModel
 from interlock.report import number
 from interlock.sql import quoted, text
-from interlock.stats.drift.reference import CategoryReference, NumberReference, Reference
-from interlock.stats.drift.verdict import Counted
+from interlock.stats.drift.counted import Counted
+from interlock.stats.drift.distribution import Tally, ordered
+from interlock.stats.drift.reference import CategoryReference, NumberReference, Reference, binned, normal_scores
+from interlock.stats.drift.together import SAMPLE, Comparison, compare
+from interlock.stats.drift.verdict import CountedSegment
+from monitor.traffic import Traffic, plain
 
-SCORE = "(score)"
+SCORE, LABEL = "(score)", "(label)"
 _OTHER = "(other)"
 
 
-def fetch(data: Objects, model: str, start: datetime, end: datetime, scratch: Path) -> list[Path]:
-    """Bring the window's capture files here; a capture is filed under the day of its prediction."""
-    found = []
-    day = start.date()
-    while day <= end.date():
-        for place, key in enumerate(data.keys(keys.captures(model, day, ""))):
-            found.append(data.download(key, scratch / f"{day}-{place}.parquet"))
-        day += timedelta(days=1)
-    return found
+@dataclass(frozen=True)
+class Window:
+    """A window counted: its columns, how they go together, and its segments."""
+
+    columns: tuple[Counted, ...]
+    together: Comparison | None
+    segments: tuple[CountedSegment, ...]
 
 
-def count(
-    files: Iterable[Path],
-    model: DeployedModel,
-    reference: Reference,
-    version: int,
-    start: datetime,
-    end: datetime,
-    scratch: Path,
-    memory_mb: int = 1024,
-) -> tuple[int, list[Counted]]:
-    """Rows of the version's traffic in (start, end], and every column's counts; a prediction counts once.
+@dataclass(frozen=True)
+class _Number:
+    """A column of numbers: where it lies in the captures, what it was in training, and how its bins are called."""
 
-    The engine takes `memory_mb` at most and spills into `scratch`, the only place where a function may write.
-    """
-    listed = ", ".join(text(str(path)) for path in files)
-    if not listed:
-        return 0, []
-    con = duckdb.connect(
-        config={
-            "memory_limit": f"{memory_mb}MB",
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
-    # A model's columns, and their types, may have changed since older captures of the window were written.
-    con.execute(
-        f"CREATE TABLE traffic AS SELECT DISTINCT ON (request_id, row) * FROM"  # noqa: S608 - paths are ours
-        f" read_parquet([{listed}], union_by_name=true) WHERE version = ? AND time > ? AND time <= ?",
-        [version, start.replace(tzinfo=None), end.replace(tzinfo=None)],
-    )
-    there = {name for name, *_ in con.execute("DESCRIBE traffic").fetchall()}
-    rows = _rows(con)
-    columns = [
-        counted
-        for column in model.features
-        if f"in_{column.name}" in there and (counted := _column(con, column, reference)) is not None
-    ]
+    name: str
+    source: str
+    reference: NumberReference
+    bins: tuple[str, ...]
+
+
+def count(traffic: Traffic, model: DeployedModel, reference: Reference) -> Window:
+    """Count all that the verdict needs; the captures are read a chunk at a time."""
+    features = tuple(column for column in model.features if f"in_{column.name}" in traffic.columns)
+    columns = _columns(traffic, features, reference.numbers, reference.categories)
     if reference.score is not None:
-        columns.append(_number(SCORE, _values(con, "score"), reference.score))
-    return rows, columns
+        columns += _numbers(traffic, [_Number(SCORE, "score", reference.score, _ranges(reference.score, whole=False))])
+    if reference.label is not None:
+        columns.append(_category(traffic, LABEL, "label", reference.label))
+    segments = [
+        CountedSegment(
+            column=column,
+            value=segment.value,
+            rows=sum(traffic.counts("1", condition).values()),
+            columns=tuple(_columns(traffic, features, segment.numbers, segment.categories, condition)),
+        )
+        for column, found in reference.segments.items()
+        for segment in found
+        if f"in_{column}" in traffic.columns
+        for condition in [f"CAST({quoted(f'in_{column}')} AS VARCHAR) = {text(segment.value)}"]
+    ]
+    return Window(tuple(columns), _together(traffic, features, reference), tuple(segments))
 
 
-def _column(con: duckdb.DuckDBPyConnection, column: Column, reference: Reference) -> Counted | None:
-    name = f"in_{column.name}"
-    # The values of a restricted column stay out of every report.
-    if numbers := reference.numbers.get(column.name):
-        if column.restricted:
-            labels = [f"range {place}" for place in range(1, len(numbers.counts) + 1)]
-            return _bins(con, column.name, name, numbers.counts, numbers.missing, labels)
-        return _number(column.name, _values(con, name), numbers, whole=column.type is ColumnType.INTEGER)
-    category = reference.categories.get(column.name)
-    if category is None:
-        return None
-    if column.restricted:
-        labels = [f"group {place}" for place in range(1, len(category.categories) + 1)]
-        return _bins(con, column.name, name, (*category.counts, category.other), category.missing, [*labels, _OTHER])
-    return _category(con, column.name, name, category)
+def _columns(
+    traffic: Traffic,
+    features: tuple[Column, ...],
+    numbers: dict[str, NumberReference],
+    categories: dict[str, CategoryReference],
+    condition: str = "true",
+) -> list[Counted]:
+    open_numbers = [
+        _Number(
+            column.name,
+            quoted(f"in_{column.name}"),
+            numbers[column.name],
+            _ranges(numbers[column.name], whole=column.type is ColumnType.INTEGER),
+        )
+        for column in features
+        if column.name in numbers and not column.restricted
+    ]
+    found = {counted.column: counted for counted in _numbers(traffic, open_numbers, condition)}
+    for column in features:
+        name = f"in_{column.name}"
+        category = categories.get(column.name)
+        # The values of a restricted column stay out of every report.
+        if column.restricted and (known := numbers.get(column.name)):
+            labels = [f"range {place}" for place in range(1, len(known.counts) + 1)]
+            found[column.name] = _bins(traffic, column.name, name, known.counts, known.missing, labels, condition)
+        elif column.restricted and category:
+            labels = [f"group {place}" for place in range(1, len(category.categories) + 1)]
+            found[column.name] = _bins(
+                traffic,
+                column.name,
+                name,
+                (*category.counts, category.other),
+                category.missing,
+                [*labels, _OTHER],
+                condition,
+            )
+        elif category:
+            found[column.name] = _category(traffic, column.name, name, category, condition)
+    return [found[column.name] for column in features if column.name in found]
 
 
-def _number(
-    column: str, values: npt.NDArray[np.float64], reference: NumberReference, *, whole: bool = False
-) -> Counted:
-    known = values[~np.isnan(values)]
-    places = np.searchsorted(np.array(reference.edges), known, side="right")
-    now = np.bincount(places, minlength=len(reference.counts))
-    return Counted(
-        column=column,
-        bins=_ranges(reference, whole=whole),
-        before=reference.counts,
-        now=tuple(now.tolist()),
-        missing_before=reference.missing,
-        missing_now=int(len(values) - len(known)),
-    )
+def _numbers(traffic: Traffic, columns: list[_Number], condition: str = "true") -> list[Counted]:
+    """All columns of numbers in one reading."""
+    if not columns:
+        return []
+    chosen = ", ".join(f"TRY_CAST({column.source} AS FLOAT) AS c{place}" for place, column in enumerate(columns))
+    references = [column.reference.distribution for column in columns]
+    before = [reference.tally() if reference else None for reference in references]
+    edges = [np.array(column.reference.edges) for column in columns]
+    bins = [np.zeros(len(column.reference.counts), dtype=np.int64) for column in columns]
+    tallies: list[Tally | None] = [None] * len(columns)
+    rows = 0
+    for chunk in traffic.chunks(chosen, condition):
+        rows += len(chunk["c0"])
+        for place, training in enumerate(before):
+            known = ordered(plain(chunk[f"c{place}"]))
+            bins[place] += binned(edges[place], known)
+            if training is not None:
+                tally, earlier = Tally.of(training.edges, known), tallies[place]
+                tallies[place] = tally if earlier is None else earlier.merged(tally)
+    return [
+        Counted(
+            column=column.name,
+            bins=column.bins,
+            before=column.reference.counts,
+            now=tuple(bins[place].tolist()),
+            missing_before=column.reference.missing,
+            missing_now=rows - int(bins[place].sum()),
+            distributions=_both(before[place], tallies[place]),
+            deviation=reference.deviation if (reference := references[place]) else 0.0,
+        )
+        for place, column in enumerate(columns)
+    ]
+
+
+def _both(before: Tally | None, now: Tally | None) -> tuple[Tally, Tally] | None:
+    return (before, now) if before is not None and now is not None else None
 
 
 def _bins(
-    con: duckdb.DuckDBPyConnection,
+    traffic: Traffic,
     column: str,
     name: str,
     before: tuple[int, ...],
     missing: int,
     labels: list[str],
+    condition: str,
 ) -> Counted:
-    counts = dict(
-        con.execute(f"SELECT TRY_CAST({quoted(name)} AS INTEGER), count(*) FROM traffic GROUP BY 1").fetchall()  # noqa: S608
-    )
+    counts = traffic.counts(f"TRY_CAST({quoted(name)} AS INTEGER)", condition)
     now = [int(counts.get(place, 0)) for place in range(len(before))]
     # The place after the last category: rare in training, or never seen there.
     new = now[-1] if labels[-1] == _OTHER and not before[-1] else 0
@@ -138,10 +169,10 @@ def _bins(
     )
 
 
-def _category(con: duckdb.DuckDBPyConnection, column: str, name: str, reference: CategoryReference) -> Counted:
-    found: dict[Any, int] = dict(
-        con.execute(f"SELECT CAST({quoted(name)} AS VARCHAR), count(*) FROM traffic GROUP BY 1").fetchall()  # noqa: S608
-    )
+def _category(
+    traffic: Traffic, column: str, name: str, reference: CategoryReference, condition: str = "true"
+) -> Counted:
+    found: dict[Any, int] = traffic.counts(f"CAST({quoted(name)} AS VARCHAR)", condition)
     # The model is fed the empty text where a value is missing (interlock.inference).
     missing = int(found.pop(None, 0)) + (0 if "" in reference.categories else int(found.pop("", 0)))
     known = [int(found.pop(category, 0)) for category in reference.categories]
@@ -158,6 +189,27 @@ def _category(con: duckdb.DuckDBPyConnection, column: str, name: str, reference:
     )
 
 
+def _together(traffic: Traffic, features: tuple[Column, ...], reference: Reference) -> Comparison | None:
+    """How the columns go together, by a sample of the rows."""
+    if reference.together is None or not traffic.rows:
+        return None
+    wanted = [column for column in features if column.name in reference.together.columns]
+    chosen = ", ".join(
+        f"TRY_CAST({quoted(f'in_{column.name}')} AS FLOAT) AS c{place}"
+        if column.numeric
+        else f"nullif(CAST({quoted(f'in_{column.name}')} AS VARCHAR), '') AS c{place}"
+        for place, column in enumerate(wanted)
+    )
+    if not chosen:
+        return None
+    found = traffic.sample(chosen, SAMPLE)
+    values = {
+        column.name: plain(found[f"c{place}"]) if column.numeric else found[f"c{place}"]
+        for place, column in enumerate(wanted)
+    }
+    return compare(reference.together, normal_scores(reference, values))
+
+
 def _ranges(reference: NumberReference, *, whole: bool) -> tuple[str, ...]:
     """The bins in words; of whole numbers by their first and last value."""
     edges = reference.edges
@@ -171,12 +223,3 @@ def _range(low: float, high: float, *, whole: bool) -> str:
     # The bin of a constant ends just above it.
     last = max(low, high - 1) if whole else high
     return number(low) if number(low) == number(last) else f"{number(low)} to {number(last)}"
-
-
-def _values(con: duckdb.DuckDBPyConnection, name: str) -> npt.NDArray[np.float64]:
-    found = con.execute(f"SELECT TRY_CAST({quoted(name)} AS DOUBLE) AS value FROM traffic").fetchnumpy()["value"]  # noqa: S608
-    return np.asarray(np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan))
-
-
-def _rows(con: duckdb.DuckDBPyConnection) -> int:
-    return int(con.execute("SELECT count(*) FROM traffic").fetchall()[0][0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.stats.drift.verdict import ColumnDrift
+from interlock.stats.drift.column import ColumnDrift
 from monitor.result import Outcome, WindowResult
 
 _SHOWN = 3
@@ -20,6 +20,13 @@ def alert(outcome: Outcome, result: WindowResult) -> tuple[str, str]:
     drifted = [column for column in result.drift.columns if column.state == "drift"]
     changes = "".join(f"- {_change(column)}\n" for column in drifted[:_SHOWN])
     more = f"- and {len(drifted) - _SHOWN} more\n" if len(drifted) > _SHOWN else ""
+    if result.drift.together and result.drift.together.state == "drift":
+        more += f"- {result.drift.together.reason}\n"
+    more += "".join(
+        f"- where {part.column} is {part.value} ({part.rows:,} predictions): {part.reason}\n"
+        for part in result.drift.segments
+        if part.state == "drift"
+    )
     if outcome.action == "retrain":
         done = f"a retraining was requested ({outcome.reason})"
         todo = "nothing; the new version serves only if it passes the gate"
@@ -29,7 +36,7 @@ def alert(outcome: Outcome, result: WindowResult) -> tuple[str, str]:
         f"{result.model} (version {result.version}) gets other traffic than it was trained on.\n{window}"
         f"What changed most:\n{changes}{more}Done: {done}.\nTo do: {todo}.\n{look}"
     )
-    return f"{result.model}: traffic has drifted in {len(drifted)} of {len(result.drift.columns)} columns", text
+    return f"{result.model}: traffic has drifted in {result.drift.extent}", text
 
 
 def _change(column: ColumnDrift) -> str:

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 
-from interlock.contract import ColumnType
+from interlock.contract import Column, ColumnType
 from interlock.holdout import held_out
 from interlock.models import DeployedModel
 from interlock.sql import quoted, text
-from interlock.stats.drift.reference import Reference, category_reference, number_reference
+from interlock.stats.drift.reference import (
+    MAX_SEGMENTS,
+    CategoryReference,
+    NumberReference,
+    Reference,
+    Segment,
+    category_reference,
+    normal_scores,
+    number_reference,
+)
+from interlock.stats.drift.together import Together
 
 # What ingest writes for a contract's type.
 _TYPES = {
@@ -24,6 +36,8 @@ _TYPES = {
     ColumnType.DATE: "DATE",
     ColumnType.TIMESTAMP: "TIMESTAMP",
 }
+# Enough for a correlation to be known to 0.003.
+_TOGETHER_ROWS = 100_000
 # Where a row came from; the prefix keeps these columns apart from the contract's.
 _ORDER = "interlock_upload, interlock_part, interlock_line"
 _NEWEST = "interlock_upload DESC, interlock_part DESC, interlock_line DESC"
@@ -102,23 +116,76 @@ def join(model: DeployedModel, datasets: Sequence[Sequence[Path]], folder: Path,
 
 
 def _reference(con: duckdb.DuckDBPyConnection, model: DeployedModel) -> Reference:
-    """What the features of the training rows look like."""
+    """What the features of the training rows look like, each by itself, together, and in the model's segments."""
+    numbers, categories = _columns(con, model, "NOT interlock_held_out", detailed=True)
+    reference = Reference(numbers=numbers, categories=categories)
+    open_columns = [column for column in model.features if not column.restricted]
+    return reference.model_copy(
+        update={
+            "together": Together.of(normal_scores(reference, _rows(con, open_columns))),
+            "segments": {name: _segments(con, model, reference, name) for name in model.spec.monitoring.segments},
+        }
+    )
+
+
+def _columns(
+    con: duckdb.DuckDBPyConnection, model: DeployedModel, condition: str, *, detailed: bool = False
+) -> tuple[dict[str, NumberReference], dict[str, CategoryReference]]:
     numbers, categories = {}, {}
     for column in model.features:
         name = quoted(column.name)
         if column.numeric:
-            query = f"SELECT CAST({name} AS DOUBLE) AS v FROM every WHERE NOT interlock_held_out"  # noqa: S608
-            found = con.execute(query).fetchnumpy()["v"]
-            numbers[column.name] = number_reference(np.ma.filled(found.astype(np.float64), np.nan))
+            found = con.execute(f"SELECT CAST({name} AS DOUBLE) AS v FROM every WHERE {condition}").fetchnumpy()["v"]  # noqa: S608
+            numbers[column.name] = number_reference(
+                np.ma.filled(found.astype(np.float64), np.nan), detailed=detailed and not column.restricted
+            )
         else:
             counts = con.execute(
-                f"SELECT CAST({name} AS VARCHAR), count(*) FROM every WHERE NOT interlock_held_out GROUP BY 1"  # noqa: S608
+                f"SELECT CAST({name} AS VARCHAR), count(*) FROM every WHERE {condition} GROUP BY 1"  # noqa: S608
             ).fetchall()
             missing = sum(count for value, count in counts if value is None)
             categories[column.name] = category_reference(
                 [(value, count) for value, count in counts if value is not None], missing
             )
-    return Reference(numbers=numbers, categories=categories)
+    return numbers, categories
+
+
+def _rows(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> dict[str, npt.NDArray[Any]]:
+    """Training rows by column, at most about a hundred thousand evenly taken."""
+    step = max(1, _count(con, "NOT interlock_held_out") // _TOGETHER_ROWS)
+    chosen = ", ".join(
+        f"CAST({quoted(column.name)} AS {'DOUBLE' if column.numeric else 'VARCHAR'}) AS c{place}"
+        for place, column in enumerate(columns)
+    )
+    if not chosen:
+        return {}
+    found = con.execute(
+        f"SELECT {chosen} FROM every WHERE NOT interlock_held_out AND rowid % {step} = 0"  # noqa: S608
+    ).fetchnumpy()
+    return {
+        column.name: np.ma.filled(found[f"c{place}"].astype(np.float64), np.nan)
+        if column.numeric
+        else found[f"c{place}"]
+        for place, column in enumerate(columns)
+    }
+
+
+def _segments(
+    con: duckdb.DuckDBPyConnection, model: DeployedModel, reference: Reference, name: str
+) -> tuple[Segment, ...]:
+    """The most frequent values of a column that have rows enough to be judged by."""
+    found, known = [], reference.categories[name]
+    restricted = model.contract.column(name).restricted
+    for place, (value, rows) in enumerate(zip(known.categories, known.counts, strict=True)):
+        if rows < model.spec.monitoring.drift.min_rows or place >= MAX_SEGMENTS:
+            break
+        condition = f"NOT interlock_held_out AND CAST({quoted(name)} AS VARCHAR) = {text(value)}"
+        numbers, categories = _columns(con, model, condition)
+        categories.pop(name)
+        # A restricted column is captured as the place of its category.
+        shown = str(place) if restricted else value
+        found.append(Segment(value=shown, rows=rows, numbers=numbers, categories=categories))
+    return tuple(found)
 
 
 def _count(con: duckdb.DuckDBPyConnection, condition: str) -> int:

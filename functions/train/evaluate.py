@@ -17,12 +17,13 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, TrainingFailed
-from interlock.inference import headline, signature
+from interlock.inference import headline, places, signature
 from interlock.models import DeployedModel
 from interlock.observability import logger, observed
 from interlock.records import Input, LiveRelease, ObjectRef, ServedModel, TrainingManifest
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
-from interlock.stats.drift.reference import Reference, number_reference
+from interlock.spec import Kind
+from interlock.stats.drift.reference import CategoryReference, Reference, category_reference, number_reference
 from train import footprint, scoring
 from train.acquire import pk
 from train.documents import ChampionScored, Evaluation, Footprint, JobAnswer, JobReport
@@ -99,7 +100,10 @@ def _evaluate(
     y = holdout.target(model)
     groups = {limit.column: holdout.group(limit.column) for limit in model.spec.gate.fairness}
     reference = Reference.from_json(data.get(manifest.reference)).model_copy(
-        update={"score": number_reference(headline(kind, challenger))}
+        update={
+            "score": number_reference(headline(kind, challenger), detailed=True),
+            "label": _labels(model, challenger, threshold),
+        }
     )
 
     def put(name: str, body: bytes, content_type: str = "application/json") -> ObjectRef:
@@ -203,6 +207,15 @@ def _champion(
     if reason:
         return scored, None
     return scored, scoring.run(artefacts.get(served.onnx), holdout.feeds(served.inputs))
+
+
+def _labels(model: DeployedModel, scored: Array, threshold: float | None) -> CategoryReference | None:
+    """How often each class is predicted on the holdout; a regression predicts none."""
+    kind = model.spec.target.kind
+    if kind is Kind.REGRESSION:
+        return None
+    found = np.bincount(places(kind, scored, threshold), minlength=len(model.classes))
+    return category_reference(list(zip(model.classes, found.tolist(), strict=True)), 0)
 
 
 def _binned(item: Input, reference: Reference) -> Input:

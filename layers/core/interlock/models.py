@@ -52,6 +52,10 @@ class DeployedModel(Model):
             raise ValueError(f"target.positive '{target.positive}' is not one of {', '.join(self.classes)}")
         if unknown := sorted({limit.column for limit in self.spec.gate.fairness} - known):
             raise ValueError(f"fairness columns not in the contract: {', '.join(unknown)}")
+        if unknown := sorted(set(self.spec.monitoring.segments) - {feature.name for feature in self.features}):
+            raise ValueError(f"monitoring.segments: only features are captured; these are not: {', '.join(unknown)}")
+        if numeric := [name for name in self.spec.monitoring.segments if self.contract.column(name).numeric]:
+            raise ValueError(f"monitoring.segments: a number has no groups: {', '.join(numeric)}")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,8 @@ from interlock.schema import Model
 
 MODEL_ID = re.compile(r"[a-z][a-z0-9-]{0,30}")
 ModelId = Annotated[str, StringConstraints(pattern=rf"^{MODEL_ID.pattern}$")]
+# Statistics of how a column's values lie that both numbers and categories have.
+ShapeStatistic = Literal["psi", "jensen_shannon", "chi_square", "total_variation", "hellinger"]
 ScheduleExpression = Annotated[str, StringConstraints(pattern=r"^(rate|cron)\(.+\)$")]
 RoutingKey = Annotated[str, StringConstraints(pattern=r"^(header|parameter):[A-Za-z0-9_.-]{1,64}$")]
 ReleaseMode = Literal["all", "canary", "shadow", "ab"]
@@ -203,21 +205,45 @@ class Retrain(Model):
 
 
 class Drift(Model):
-    """When a window of traffic counts as drifted: an effect size, and a false-alarm rate over all columns."""
+    """When a window of traffic counts as drifted: an effect size, and a false-alarm rate over all columns.
 
+    `numbers` and `categories` name the statistic that judges a column's shape; `thresholds` replaces the one from which
+    on it matters (interlock.stats.drift.registry), by its name; a column warns from half of it on. The method
+    "evidently" takes that library's default tests and thresholds instead of all of these.
+    """
+
+    method: Literal["interlock", "evidently"] = "interlock"
+    numbers: Literal[ShapeStatistic, "kolmogorov_smirnov", "wasserstein"] = "psi"
+    categories: ShapeStatistic = "psi"
+    thresholds: dict[str, Annotated[float, Field(gt=0)]] = {}
     psi_warn: float = Field(default=0.1, gt=0)
     psi: float = Field(default=0.2, gt=0)
     missing_increase: float = Field(default=0.05, gt=0, le=1)
     new_category_share: float = Field(default=0.01, gt=0, le=1)
+    outside_share: float = Field(default=0.01, gt=0, le=1)
+    correlation_change: float = Field(default=0.2, gt=0, le=2)
+    reconstruction_change: float = Field(default=0.25, gt=0)
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=1)
     min_rows: int = Field(default=200, ge=1)
 
+    @model_validator(mode="after")
+    def _thresholds_of_chosen_statistics(self) -> Drift:
+        if unused := sorted(set(self.thresholds) - {self.numbers, self.categories}):
+            raise ValueError(f"thresholds of statistics that judge no column: {', '.join(unused)}")
+        if "psi" in self.thresholds:
+            raise ValueError("the threshold of psi is the setting psi itself")
+        return self
+
 
 class Monitoring(Model):
-    """When the served traffic is checked, over how long a window, and what follows."""
+    """When the served traffic is checked, over how long a window, and what follows.
+
+    `segments` are features by whose values the check is made again, each with its own rows.
+    """
 
     schedule: ScheduleExpression = "rate(1 day)"
     window_hours: float = Field(default=24, gt=0)
+    segments: tuple[str, ...] = ()
     drift: Drift = Drift()
     retrain: Retrain = Retrain()
 

@@ -7,7 +7,8 @@ import pytest
 
 from interlock.events import DriftDetected, RetrainRequested
 from interlock.spec import Retrain
-from interlock.stats.drift.verdict import ColumnDrift, WindowDrift
+from interlock.stats.drift.column import ColumnDrift
+from interlock.stats.drift.verdict import WindowDrift
 from monitor.policy import Past, decide
 from monitor.result import Outcome, WindowResult
 from monitor.wording import alert

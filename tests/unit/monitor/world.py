@@ -47,15 +47,20 @@ CONTRACT = Contract(
 )
 
 
-def model(**retrain: Any) -> DeployedModel:
-    """The deployed model; the keywords are its brakes."""
+def model(*, segments: Sequence[str] = (), drift: Mapping[str, Any] | None = None, **retrain: Any) -> DeployedModel:
+    """The deployed model; the other keywords are its brakes."""
     spec = ModelSpec.model_validate(
         {
             "id": "loans",
             "target": {"column": "repaid", "kind": "binary", "positive": "yes"},
             "holdout": {"key": "k"},
             "gate": {"metrics": {"roc_auc": {"min": 0.5}}},
-            "monitoring": {"window_hours": 24, "drift": {"min_rows": 200}, "retrain": retrain},
+            "monitoring": {
+                "window_hours": 24,
+                "segments": tuple(segments),
+                "drift": {"min_rows": 200, **(drift or {})},
+                "retrain": retrain,
+            },
         }
     )
     return DeployedModel(spec=spec, contract=CONTRACT)
@@ -91,7 +96,8 @@ def reference(rows: Sequence[Row]) -> Reference:
         values = [row[column.name] for row in rows]
         if column.numeric:
             numbers[column.name] = number_reference(
-                np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+                np.array([np.nan if value is None else value for value in values], dtype=np.float64),
+                detailed=not column.restricted,
             )
         else:
             words = [str(value).lower() if isinstance(value, bool) else value for value in values if value is not None]

@@ -11,61 +11,24 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from interlock.spec import Drift
+from interlock.stats.drift.column import ColumnDrift
+from interlock.stats.drift.counted import Counted
 from interlock.stats.drift.missing_rate import more_missing
 from interlock.stats.drift.new_categories import more_new
 from interlock.stats.drift.psi import chi_square_quantile, joined, psi, psi_noise
 from interlock.stats.drift.reference import (
     MAX_CATEGORIES,
-    NumberReference,
     Reference,
     category_bin,
     category_reference,
     number_bin,
     number_reference,
 )
-from interlock.stats.drift.verdict import ColumnDrift, Counted, judge
+from interlock.stats.drift.verdict import judge
+from tests.unit.stats.counting import bins_of, categorical, numeric
 
 Array = npt.NDArray[Any]
 NAN = float("nan")
-
-
-def bins_of(reference: NumberReference, values: Array) -> Array:
-    known = values[~np.isnan(values)]
-    return np.bincount(np.searchsorted(reference.edges, known, side="right"), minlength=len(reference.counts))
-
-
-def numeric(name: str, before: Array, now: Array) -> Counted:
-    reference = number_reference(before)
-    return Counted(
-        column=name,
-        bins=tuple(str(place) for place in range(len(reference.counts))),
-        before=reference.counts,
-        now=tuple(bins_of(reference, now).tolist()),
-        missing_before=reference.missing,
-        missing_now=int(np.isnan(now).sum()),
-    )
-
-
-def categorical(name: str, before: Array, now: Array) -> Counted:
-    """Categories as whole numbers; a negative one is missing."""
-    counts = np.bincount(before[before >= 0], minlength=1)
-    reference = category_reference(
-        [(str(place), int(count)) for place, count in enumerate(counts) if count], int((before < 0).sum())
-    )
-    places = [int(place) for place in reference.categories]
-    found = np.bincount(now[now >= 0], minlength=max([len(counts), *places]) + 1)
-    known = [int(found[place]) for place in places]
-    rest = int(found.sum()) - sum(known)
-    return Counted(
-        column=name,
-        bins=(*reference.categories, "(other)"),
-        before=(*reference.counts, reference.other),
-        now=(*known, rest),
-        missing_before=reference.missing,
-        missing_now=int((now < 0).sum()),
-        new=0 if reference.other else rest,
-        rest=True,
-    )
 
 
 def verdict(counted: Counted, **policy: Any) -> ColumnDrift:
@@ -83,7 +46,8 @@ def verdict(counted: Counted, **policy: Any) -> ColumnDrift:
     st.integers(2, 20),
 )
 def test_every_value_has_its_bin(training: list[float], others: list[float], bins: int) -> None:
-    values = np.array(training)
+    values = np.array(training, dtype=np.float32).astype(np.float64)
+    others = np.array(others, dtype=np.float32).tolist()
     reference = number_reference(values, bins)
     assert list(reference.edges) == sorted(set(reference.edges))
     assert len(reference.counts) == len(reference.edges) + 1

@@ -1,45 +1,43 @@
-"""The verdict on a window of traffic: a column at a time, then the whole."""
+"""The verdict on a window of traffic: its columns, how they go together, its segments, then the whole."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-import numpy as np
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from interlock.schema import Model
 from interlock.spec import Drift
-from interlock.stats.drift.missing_rate import more_missing
-from interlock.stats.drift.new_categories import more_new
-from interlock.stats.drift.psi import Counts, joined, psi, psi_noise
+from interlock.stats.drift import evidently
+from interlock.stats.drift.column import TESTS, ColumnDrift, State, judge_as_evidently, judge_column, strength
+from interlock.stats.drift.counted import Counted
+from interlock.stats.drift.significance import normal_tail
+from interlock.stats.drift.together import Comparison
 
-State = Literal["stable", "warn", "drift", "too_few"]
+_ORDER: dict[State, int] = {"drift": 0, "warn": 1, "stable": 2, "too_few": 3}
 
 
-class ColumnDrift(Model):
-    """One column; shares are of rows with a value.
+class TogetherDrift(Model):
+    """How columns go together; `pair` is the one whose correlation changed most against its noise."""
 
-    `psi` is over the bins that are not rare, without new categories; `noise` is what chance alone gives at these sizes.
-    """
+    state: State
+    rows: int
+    pair: tuple[str, str]
+    before: float
+    now: float
+    error_before: float
+    error_now: float
+    reason: str
+
+
+class SegmentDrift(Model):
+    """The rows with one value of a column, judged as the whole is; `drifted` with the most drifted first."""
 
     column: str
+    value: str
     state: State
-    psi: float
-    noise: float
-    missing_before: float
-    missing_now: float
-    new_share: float
+    rows: int
+    drifted: tuple[str, ...]
     reason: str
-    bins: tuple[str, ...]
-    before: tuple[float, ...]
-    now: tuple[float, ...]
-
-    @property
-    def moved(self) -> tuple[str, float, float] | None:
-        """The bin whose share changed most, with its share before and now; None when chance may have changed it."""
-        if self.psi <= self.noise and not self.new_share:
-            return None
-        shares = zip(self.bins, self.before, self.now, strict=True)
-        return max(shares, key=lambda found: abs(found[2] - found[1]))
 
 
 class WindowDrift(Model):
@@ -48,107 +46,116 @@ class WindowDrift(Model):
     state: State
     rows: int
     columns: tuple[ColumnDrift, ...]
+    together: TogetherDrift | None = None
+    segments: tuple[SegmentDrift, ...] = ()
 
     @property
     def drifted(self) -> tuple[str, ...]:
         """Names of the drifted columns, the most drifted first."""
         return tuple(column.column for column in self.columns if column.state == "drift")
 
+    @property
+    def extent(self) -> str:
+        """What drifted, in words; empty when nothing did."""
+        parts = [f"{len(self.drifted)} of {len(self.columns)} columns"] if self.drifted else []
+        if self.together and self.together.state == "drift":
+            parts.append("how columns go together")
+        if drifted := [f"{part.column} {part.value}" for part in self.segments if part.state == "drift"]:
+            parts.append(f"the segments {', '.join(drifted)}" if len(drifted) > 1 else f"the segment {drifted[0]}")
+        return " and ".join(parts)
 
-class Counted(Model):
-    """A column's counts in reference and window, by the same bins.
 
-    `rest` says that the last bin is all categories that have none of their own; `new` are the rows in it of categories
-    never seen in training.
-    """
+@dataclass(frozen=True)
+class CountedSegment:
+    """The rows of a window with one value of a column, counted; columns as far as training has them."""
 
     column: str
-    bins: tuple[str, ...]
-    before: tuple[int, ...]
-    now: tuple[int, ...]
-    missing_before: int
-    missing_now: int
-    new: int = 0
-    rest: bool = False
+    value: str
+    rows: int
+    columns: tuple[Counted, ...]
 
 
-def judge(columns: list[Counted], rows: int, policy: Drift) -> WindowDrift:
+def judge(
+    columns: Sequence[Counted],
+    rows: int,
+    policy: Drift,
+    together: Comparison | None = None,
+    segments: Sequence[CountedSegment] = (),
+) -> WindowDrift:
     """Judge a window.
 
     A column drifts when something about it is both large by the policy and more than chance gives at these sample
     sizes; the chance is the policy's false-alarm rate of the whole window, shared among all tests (Bonferroni).
     """
-    rate = policy.false_alarm_rate / max(1, 3 * len(columns))
     few = rows < policy.min_rows
-    judged = [_column(column, policy, rate, few=few) for column in columns]
-    order = {"drift": 0, "warn": 1, "stable": 2, "too_few": 3}
-    judged.sort(key=lambda column: (order[column.state], -_strength(column, policy)))
-    state: State = "too_few" if few or not judged else judged[0].state
-    return WindowDrift(state=state, rows=rows, columns=tuple(judged))
+    tests = TESTS * (len(columns) + sum(len(segment.columns) for segment in segments))
+    tests += together.pairs + 1 if together else 0
+    rate = policy.false_alarm_rate / max(1, tests)
+    if policy.method == "evidently":
+        return _as_evidently(columns, policy, rows, few=few)
+    judged = sorted((judge_column(column, policy, rate, few=few) for column in columns), key=_by_strength(policy))
+    parts = [_segment(segment, policy, rate) for segment in segments]
+    joint = _together(together, policy, rate, few=few) if together else None
+    states: list[State] = [column.state for column in judged[:1]]
+    states += [part.state for part in parts if part.state != "too_few"]
+    states += [joint.state] if joint else []
+    state: State = "too_few" if few or not judged else min(states, key=_ORDER.__getitem__)
+    return WindowDrift(state=state, rows=rows, columns=tuple(judged), together=joint, segments=tuple(parts))
 
 
-def _column(counted: Counted, policy: Drift, rate: float, *, few: bool) -> ColumnDrift:
-    before, now = np.array(counted.before, dtype=np.int64), np.array(counted.now, dtype=np.int64)
-    n, m = int(before.sum()), int(now.sum())
-    # Of a column that was always empty in training, every value is new.
-    new = counted.new if n else m
-    index, noise = _index(counted, 1 - rate)
-    reference, current = n + counted.missing_before, m + counted.missing_now
-    missing_before, missing_now = counted.missing_before / max(1, reference), counted.missing_now / max(1, current)
-    new_share = new / max(1, m)
+def _by_strength(policy: Drift) -> Callable[[ColumnDrift], tuple[int, float]]:
+    return lambda column: (_ORDER[column.state], -strength(column, policy))
+
+
+def _segment(segment: CountedSegment, policy: Drift, rate: float) -> SegmentDrift:
+    few = segment.rows < policy.min_rows
+    judged = sorted(
+        (judge_column(column, policy, rate, few=few) for column in segment.columns), key=_by_strength(policy)
+    )
+    worst = judged[0] if judged else None
+    return SegmentDrift(
+        column=segment.column,
+        value=segment.value,
+        state="too_few" if few or worst is None else worst.state,
+        rows=segment.rows,
+        drifted=tuple(column.column for column in judged if column.state == "drift"),
+        reason=f"{worst.column}: {worst.reason}" if worst and worst.state in {"drift", "warn"} else "as in training",
+    )
+
+
+def _together(found: Comparison, policy: Drift, rate: float, *, few: bool) -> TogetherDrift:
+    """Judge the pairs and the error; what goes together otherwise may mislead a model more than a moved column."""
     reasons: list[str] = []
-    state: State = "stable"
-    if index >= policy.psi_warn and index > noise:
-        state = "drift" if index >= policy.psi else "warn"
-        reasons.append(f"PSI {index:.2f} (chance alone stays below {noise:.2f})")
-    if missing_now - missing_before >= policy.missing_increase and more_missing(
-        counted.missing_before, reference, counted.missing_now, current, rate
-    ):
-        state = "drift"
-        reasons.append(f"missing {missing_now:.1%} instead of {missing_before:.1%}")
-    if new_share >= policy.new_category_share and more_new(new, current, int((before == 1).sum()), reference, rate):
-        state = "drift"
-        reasons.append(f"{new_share:.1%} of the values were never seen in training")
-    if few:
-        state, reasons = "too_few", ["too few rows to judge"]
-    return ColumnDrift(
-        column=counted.column,
+    if abs(found.now - found.before) >= policy.correlation_change and normal_tail(found.z) <= rate:
+        one, other = found.pair
+        reasons.append(f"{one} and {other} correlate by {found.now:.2f} instead of {found.before:.2f}")
+    if found.effect >= policy.reconstruction_change and normal_tail(found.error_z) <= rate:
+        reasons.append(
+            f"rows lie {found.error_now:.2f} from the training data's main directions instead of"
+            f" {found.error_before:.2f}"
+        )
+    state: State = "too_few" if few else "drift" if reasons else "stable"
+    return TogetherDrift(
         state=state,
-        psi=index,
-        noise=noise,
-        missing_before=missing_before,
-        missing_now=missing_now,
-        new_share=new_share,
-        reason="; ".join(reasons) or "as in training",
-        bins=counted.bins,
-        before=_shares(before),
-        now=_shares(now),
+        rows=found.rows,
+        pair=found.pair,
+        before=found.before,
+        now=found.now,
+        error_before=found.error_before,
+        error_now=found.error_now,
+        reason="too few rows to judge" if few else "; ".join(reasons) or "as in training",
     )
 
 
-def _index(counted: Counted, probability: float) -> tuple[float, float]:
-    """PSI and what chance alone gives.
-
-    Rows of new categories are left out: their bin is empty in training by its definition, so that chance fills it; they
-    are judged by their share.
-    """
-    before, now = np.array(counted.before, dtype=np.int64), np.array(counted.now, dtype=np.int64)
-    now[-1] -= counted.new
-    if not before.any() or not now.any():
-        return 0.0, 0.0
-    before, now = joined(before, now, rest=counted.rest)
-    return psi(before, now), psi_noise(int(before.sum()), int(now.sum()), len(before), probability)
-
-
-def _strength(column: ColumnDrift, policy: Drift) -> float:
-    """How many times its limit the strongest of a column's changes is."""
-    return max(
-        column.psi / policy.psi,
-        (column.missing_now - column.missing_before) / policy.missing_increase,
-        column.new_share / policy.new_category_share,
-    )
-
-
-def _shares(counts: Counts) -> tuple[float, ...]:
-    total = int(counts.sum())
-    return tuple((counts / total).tolist()) if total else tuple(0.0 for _ in counts)
+def _as_evidently(columns: Sequence[Counted], policy: Drift, rows: int, *, few: bool) -> WindowDrift:
+    """Each column by Evidently's default test; the window drifts when half of the columns do."""
+    judged = sorted((judge_as_evidently(column, policy, few=few) for column in columns), key=_by_strength(policy))
+    drifted = sum(column.state == "drift" for column in judged)
+    state: State = "stable"
+    if few or not judged:
+        state = "too_few"
+    elif drifted >= evidently.DRIFTED_SHARE * len(judged):
+        state = "drift"
+    elif drifted:
+        state = "warn"
+    return WindowDrift(state=state, rows=rows, columns=tuple(judged))

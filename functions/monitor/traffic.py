@@ -1,0 +1,148 @@
+"""A window's captured predictions, as they lie in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from interlock import keys
+from interlock.aws.objects import Objects
+from interlock.observability import logger
+from interlock.sql import text
+
+Array = npt.NDArray[Any]
+# Rows that are in memory at once.
+_CHUNK = 500_000
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The window's capture files, and how many more there are that cannot be read."""
+
+    files: tuple[Path, ...]
+    unreadable: int = 0
+
+
+def fetch(data: Objects, model: str, start: datetime, end: datetime, scratch: Path) -> Fetched:
+    """Bring the window's capture files here; a capture is filed under the day of its prediction."""
+    found, unreadable = [], 0
+    day = start.date()
+    while day <= end.date():
+        for place, key in enumerate(data.keys(keys.captures(model, day, ""))):
+            path = data.download(key, scratch / f"{day}-{place}.parquet")
+            if _whole(path):
+                found.append(path)
+            else:
+                unreadable += 1
+                path.unlink()
+                logger.warning("a capture file cannot be read", extra={"key": key})
+        day += timedelta(days=1)
+    return Fetched(tuple(found), unreadable)
+
+
+class Traffic:
+    """A version's predictions in (start, end], each once, over the files that hold them."""
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        version: int,
+        start: datetime,
+        end: datetime,
+        scratch: Path,
+        memory_mb: int = 1024,
+    ) -> None:
+        """The engine takes `memory_mb` at most and spills into `scratch`, where alone a function may write."""
+        self._con = duckdb.connect(
+            config={
+                "memory_limit": f"{memory_mb}MB",
+                "temp_directory": str(scratch / "spill"),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        condition = (
+            f"version = {version} AND time > TIMESTAMP '{start.replace(tzinfo=None)}'"
+            f" AND time <= TIMESTAMP '{end.replace(tzinfo=None)}'"
+        )
+        # A model's columns, and their types, may have changed since older captures of the window were written.
+        self._parts = [
+            f"(SELECT * FROM read_parquet([{_listed(part)}], union_by_name=true) WHERE {condition})"  # noqa: S608
+            for part in self._in_chunks(files)
+        ]
+        every = f"(SELECT * FROM read_parquet([{_listed(files)}], union_by_name=true) WHERE {condition})"  # noqa: S608
+        self.columns = {name for name, *_ in self._con.execute(f"DESCRIBE {every[1:-1]}").fetchall()}
+        seen = self.numpy("hash(request_id, row) AS seen", every)["seen"]
+        self.rows = len(seen)
+        seen.sort()
+        if (seen[1:] == seen[:-1]).any():
+            # Equal hashes are rare, unless the log came twice: only then each row is looked at.
+            self._con.execute(f"CREATE TABLE traffic AS SELECT DISTINCT ON (request_id, row) * FROM {every}")  # noqa: S608
+            every = "traffic"
+            (self.rows,) = self._con.execute("SELECT count(*) FROM traffic").fetchall()[0]
+            self._parts = [
+                f"(SELECT * FROM traffic WHERE rowid >= {first} AND rowid < {first + _CHUNK})"  # noqa: S608
+                for first in range(0, self.rows, _CHUNK)
+            ]
+        self._every = every
+
+    def chunks(self, chosen: str, condition: str = "true") -> Iterator[dict[str, Array]]:
+        """The chosen columns, some hundred thousand rows at a time."""
+        for part in self._parts:
+            yield self.numpy(chosen, f"{part} WHERE {condition}")
+
+    def counts(self, column: str, condition: str = "true") -> dict[Any, int]:
+        """How often each value of an expression came."""
+        return dict(
+            self._con.execute(
+                f"SELECT {column}, count(*) FROM {self._every} WHERE {condition} GROUP BY 1"  # noqa: S608
+            ).fetchall()
+        )
+
+    def sample(self, chosen: str, rows: int) -> dict[str, Array]:
+        """The chosen columns of about this many rows, taken evenly and always the same."""
+        step = max(1, self.rows // rows)
+        return self.numpy(chosen, f"{self._every} WHERE hash(request_id, row) % {step} = 0")
+
+    def numpy(self, chosen: str, source: str) -> dict[str, Array]:
+        """The chosen columns of a source; where there is no value, they are masked."""
+        found: dict[str, Array] = self._con.execute(f"SELECT {chosen} FROM {source}").fetchnumpy()  # noqa: S608
+        return found
+
+    def _in_chunks(self, files: Sequence[Path]) -> list[list[Path]]:
+        parts: list[list[Path]] = [[]]
+        held = 0
+        for path in files:
+            query = f"SELECT num_rows FROM parquet_file_metadata({text(str(path))})"  # noqa: S608
+            (rows,) = self._con.execute(query).fetchall()[0]
+            if held and held + rows > _CHUNK:
+                parts.append([])
+                held = 0
+            parts[-1].append(path)
+            held += rows
+        return parts
+
+
+def plain(values: Array) -> npt.NDArray[np.float32]:
+    """Numbers with nan where there is no value."""
+    return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float32), np.nan))
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(text(str(path)) for path in files)
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file is Parquet from its first byte to its last; one that was cut short lacks its end."""
+    try:
+        duckdb.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(path))})")  # noqa: S608
+    except duckdb.Error:
+        return False
+    return True
