@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import cloud, demo, evidence, executions, history, inference, judgements, uploads
-from cli.target import Target
+from cli.contracts import commands as contracts
+from cli.options import options
 from cli.view import as_json, console, table
 from cli.watching import show
 from ingest.judgement import Judgement, json_schema
@@ -26,28 +26,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-
-@dataclass
-class Options:
-    """What stands before the command's name."""
-
-    environment: str = "dev"
-    profile: str | None = None
-    json: bool = False
-    verbose: bool = False
-
-    def target(self) -> Target:
-        """The cloud that is meant; AWS is named, so that nobody takes it for the laptop."""
-        target = Target.find(self.environment, self.profile)
-        if target.profile is not None and not self.json:
-            console.print(f"[dim]{target.name}[/]")
-        return target
-
-
-options = Options()
+app.add_typer(contracts.models, name="model")
+app.add_typer(contracts.contracts, name="contract")
 # What Typer makes of Ctrl-C.
 _INTERRUPTED = 130
+
 
 Model = Annotated[str | None, typer.Argument(help="The model's id; may be left out when there is only one.")]
 

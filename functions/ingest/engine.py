@@ -26,7 +26,10 @@ _EXAMPLES = 5
 
 @dataclass
 class Judged:
-    """The engine's answer. Files lie in the scratch folder under their names."""
+    """The engine's answer. Files lie in the scratch folder under their names.
+
+    `counts` are the violations of the contract's quality rules by their ids.
+    """
 
     kind: str
     rows: int = 0
@@ -35,6 +38,7 @@ class Judged:
     holdout_rows: int = 0
     problems: list[Problem] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
     profile: Profile | None = None
     files: dict[str, Path] = field(default_factory=dict)
 

@@ -36,14 +36,7 @@ def read_model(folder: Path) -> DeployedModel:
     Raises:
         InvalidContract, InvalidSpec: names the file and every wrong place in it.
     """
-    contract_file, spec_file = folder / "contract.yaml", folder / "model.yaml"
-    document = _yaml(contract_file, InvalidContract)
-    _standard(contract_file, document)
-    try:
-        contract = read_contract(document)
-        _queries(contract)
-    except InvalidContract as error:
-        raise InvalidContract(f"{contract_file}: {error.message}") from None
+    contract, spec_file = read_contract_file(folder / "contract.yaml"), folder / "model.yaml"
     try:
         spec = ModelSpec.model_validate(_yaml(spec_file, InvalidSpec))
     except ValidationError as error:
@@ -56,6 +49,22 @@ def read_model(folder: Path) -> DeployedModel:
         return DeployedModel(spec=spec, contract=contract)
     except ValidationError as error:
         raise InvalidSpec(f"{spec_file}:\n  {_places(error)}") from None
+
+
+def read_contract_file(path: Path) -> Contract:
+    """The contract of a file.
+
+    Raises:
+        InvalidContract: names the file and every wrong place in it.
+    """
+    document = _yaml(path, InvalidContract)
+    _standard(path, document)
+    try:
+        contract = read_contract(document)
+        _queries(contract)
+    except InvalidContract as error:
+        raise InvalidContract(f"{path}: {error.message}") from None
+    return contract
 
 
 def _yaml(path: Path, wrong: type[InvalidSpec | InvalidContract]) -> dict[str, Any]:

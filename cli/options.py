@@ -1,0 +1,30 @@
+"""What stands before a command's name, and holds for every command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cli.target import Target
+from cli.view import console
+
+
+@dataclass
+class Options:
+    """What stands before the command's name."""
+
+    environment: str = "dev"
+    profile: str | None = None
+    json: bool = False
+    verbose: bool = False
+
+    def target(self) -> Target:
+        """The cloud that is meant; AWS is named, so that nobody takes it for the laptop."""
+        target = Target.find(self.environment, self.profile)
+        if target.profile is not None and not self.json:
+            console.print(f"[dim]{target.name}[/]")
+        return target
+
+
+options = Options()
+# What Typer makes of Ctrl-C.
+_INTERRUPTED = 130
