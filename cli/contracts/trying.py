@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ingest.engine import Judged, judge
 from ingest.judgement import Judgement
-from ingest.quality import Measured, answers, outcomes, problems
+from ingest.quality import settle
 from interlock.contract import Contract, Severity
 from interlock.models import DeployedModel
 from interlock.records import ObjectRef
@@ -102,23 +102,15 @@ def _judgement(model: DeployedModel, file: Path, found: Judged) -> Judgement:
     size = file.stat().st_size
     source = ObjectRef(bucket="", key=file.name, version="", sha256="", size=size)
     good = [path for name, path in found.files.items() if name in {"train", "holdout"}]
-    measured = Measured(
-        rows=found.rows,
-        counts=found.counts,
-        profile=found.profile,
-        answers=answers(model.contract, good),
-        uploaded_at=now,
-    )
-    judged = outcomes(model.contract, measured, []) if found.rows else ()
-    wrong = [*found.problems, *problems(model.contract, judged)]
+    outcomes = settle(found, model.contract, good, [], now)
     return Judgement(
         model=model.id,
         claim="",
         source=source,
         kind=found.kind,
-        verdict="reject" if wrong else "admit",
-        problems=tuple(wrong),
-        outcomes=judged,
+        verdict="admit" if found.admitted else "reject",
+        problems=tuple(found.problems),
+        outcomes=outcomes,
         findings=tuple(found.findings),
         rows=found.rows,
         bad_rows=found.bad_rows,

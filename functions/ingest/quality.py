@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest import rules
+from ingest.engine import Judged
 from ingest.judgement import Outcome, Problem
 from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, QualityRule, Severity, Unit
 from interlock.records import CheckStatus
@@ -67,6 +68,48 @@ def answers(contract: Contract, good_rows: Sequence[Path], *, memory_mb: int = 5
         for rule in contract.quality
         if rule.query is not None
     }
+
+
+def looks_back(contract: Contract) -> int:
+    """How many of the last datasets the contract's rules look at."""
+    looking = {Metric.ROW_COUNT_CHANGE, Metric.NEW_CATEGORIES}
+    return max((rule.batches for rule in contract.quality if rule.metric in looking), default=0)
+
+
+def settle(
+    judged: Judged,
+    contract: Contract,
+    good_rows: Sequence[Path],
+    before: Sequence[Before],
+    uploaded_at: datetime,
+    *,
+    memory_mb: int = 512,
+) -> tuple[Outcome, ...]:
+    """Hold every rule about the file against what the engine found; one that fails joins the problems that reject it.
+
+    Args:
+        judged: the engine's answer; a file that could not be read is not judged further.
+        contract: what it was judged by.
+        good_rows: the Parquet files of its good rows.
+        before: the last admitted datasets, the newest first.
+        uploaded_at: when the file came.
+        memory_mb: what a query may use.
+    """
+    if not judged.rows:
+        return ()
+    found = outcomes(
+        contract,
+        Measured(
+            rows=judged.rows,
+            counts=judged.counts,
+            profile=judged.profile,
+            answers=answers(contract, good_rows, memory_mb=memory_mb),
+            uploaded_at=uploaded_at,
+        ),
+        before,
+    )
+    judged.problems += problems(contract, found)
+    return found
 
 
 def outcomes(contract: Contract, measured: Measured, before: Sequence[Before]) -> tuple[Outcome, ...]:

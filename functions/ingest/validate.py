@@ -17,8 +17,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ingest.arrival import mode_of, origin_of, rules_for
 from ingest.comparison import compare
 from ingest.engine import Judged, judge
-from ingest.judgement import Judgement, Previous
+from ingest.judgement import Judgement, Outcome, Previous
 from ingest.past import Batch, batches
+from ingest.quality import Before, looks_back, settle
 from ingest.report import html
 from interlock import keys
 from interlock.aws.datasets import Datasets
@@ -40,6 +41,8 @@ _CONTENT = {
     ".csv": "text/csv; charset=utf-8",
     ".jsonl": "application/jsonl",
 }
+# What a rejected upload does not become.
+_GOOD = {"train", "holdout"}
 
 
 class Settings(DataBucket, StateTable):
@@ -82,17 +85,27 @@ def validate(
         (scratch / "work").mkdir()
         rules = rules_for(model, origin)
         judged = judge(scratch / "upload", rules, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
+        # At least one, for the report.
+        before = batches(Datasets(state, model.id), data, claim, arrival.at, max(1, looks_back(rules.contract)))
+        outcomes = settle(
+            judged,
+            rules.contract,
+            [path for name, path in judged.files.items() if name in _GOOD],
+            [Before(batch.dataset.rows, batch.profile) for batch in before],
+            arrival.at,
+            memory_mb=memory_mb,
+        )
         files = {
             name: data.put_file(_PLACES[name](model.id, claim, path.name), path, _CONTENT[path.suffix])
             for name, path in judged.files.items()
+            if judged.admitted or name not in _GOOD
         }
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if judged.profile is not None:
         body = judged.profile.to_json().encode()
         files["profile"] = data.put(keys.report(model.id, "ingest", claim, "profile.json"), body, "application/json")
-    before = batches(Datasets(state, model.id), data, claim, arrival.at, 1)
-    judgement = _judgement(model, claim, source, judged, files, mode, origin, arrival, before)
+    judgement = _judgement(model, claim, source, judged, outcomes, files, mode, origin, arrival, before)
     page = html(judgement, model.contract).encode()
     files["report"] = data.put(keys.report(model.id, "ingest", claim, "report.html"), page, "text/html")
     judgement = judgement.model_copy(update={"files": files})
@@ -105,6 +118,7 @@ def _judgement(
     claim: str,
     source: ObjectRef,
     judged: Judged,
+    outcomes: tuple[Outcome, ...],
     files: dict[str, ObjectRef],
     mode: Mode,
     origin: Origin | None,
@@ -120,6 +134,7 @@ def _judgement(
         kind=judged.kind,
         verdict="admit" if judged.admitted else "reject",
         problems=tuple(judged.problems),
+        outcomes=outcomes,
         findings=tuple(judged.findings),
         rows=judged.rows,
         bad_rows=judged.bad_rows,
