@@ -13,7 +13,7 @@ from cli.target import Target
 from interlock.datasets import place
 from interlock.errors import InvalidRequest
 from interlock.ledger import Entry
-from interlock.records import Dataset, LiveRelease, Repeat
+from interlock.records import Claim, Dataset, LiveRelease, Repeat
 from localcloud.supervisor import HOME
 
 STAGES = ("ingest", "train", "monitor")
@@ -23,6 +23,12 @@ def live(target: Target, model: str) -> LiveRelease | None:
     """What serves now."""
     found = _items(target, f"model#{model}", "live")
     return LiveRelease.from_json(found[0]) if found else None
+
+
+def claim(target: Target, name: str) -> Claim | None:
+    """Who works on an upload, or what became of it."""
+    found = _items(target, f"claim#{name}", "claim")
+    return Claim.from_json(found[0]) if found else None
 
 
 def datasets(target: Target, model: str) -> list[Dataset]:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import cloud, demo, evidence, executions, history, inference, judgements, uploads
 from cli.contracts import commands as contracts
 from cli.options import options
+from cli.quarantine import commands as quarantine
 from cli.view import as_json, console, table
 from cli.watching import show
 from ingest.judgement import Judgement, json_schema
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(contracts.models, name="model")
 app.add_typer(contracts.contracts, name="contract")
+app.add_typer(quarantine.app, name="quarantine")
 # What Typer makes of Ctrl-C.
 _INTERRUPTED = 130
 
@@ -112,19 +114,7 @@ def upload(
     if not wait:
         as_json(vars(sent)) if options.json else console.print(f"s3://{sent.bucket}/{sent.key} version {sent.version}")
         return
-    run = uploads.run_of(target, sent)
-    if options.json:
-        for _ in executions.follow(target, run):
-            pass
-        dataset = evidence.dataset_of(target, sent.model, sent.claim)
-        as_json({**vars(sent), "run": run.name, "ended": run.last, "dataset": dataset.id if dataset else None})
-    else:
-        show(target, run)
-        if run.last in {"Admitted", "Rejected"}:
-            uploads.summarise(target, sent)
-        uploads.tell_repeat(target, sent)
-    if run.last not in {"Admitted", "Duplicate", "AlreadyTaken"}:
-        raise typer.Exit(5)
+    uploads.follow(target, sent)
 
 
 @app.command()

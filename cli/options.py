@@ -26,5 +26,3 @@ class Options:
 
 
 options = Options()
-# What Typer makes of Ctrl-C.
-_INTERRUPTED = 130

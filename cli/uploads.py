@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.progress import Progress
 
-from cli import evidence, judgements
+from cli import evidence, executions, judgements
 from cli.executions import Run, wait_for
+from cli.options import options
 from cli.target import Target
-from cli.view import ago, console
+from cli.view import ago, as_json, console
+from cli.watching import show
 from ingest.judgement import Judgement
 from interlock.errors import InvalidRequest
 from interlock.keys import INCOMING, upload
@@ -64,6 +67,35 @@ def run_of(target: Target, sent: Sent) -> Run:
         return bool(found.get("key") == sent.key and found.get("version-id") == sent.version)
 
     return wait_for(target, "ingest", sent.at - _SKEW, mine)
+
+
+def follow(target: Target, sent: Sent) -> None:
+    """Follow an upload to its end and tell what became of it.
+
+    Raises:
+        typer.Exit: it was not admitted.
+    """
+    run = run_of(target, sent)
+    if options.json:
+        for _ in executions.follow(target, run):
+            pass
+        dataset = evidence.dataset_of(target, sent.model, sent.claim)
+        as_json(
+            {
+                **vars(sent),
+                "claim": sent.claim,
+                "run": run.name,
+                "ended": run.last,
+                "dataset": dataset.id if dataset else None,
+            }
+        )
+    else:
+        show(target, run)
+        if run.last in {"Admitted", "Rejected"}:
+            summarise(target, sent)
+        tell_repeat(target, sent)
+    if run.last not in {"Admitted", "Duplicate", "AlreadyTaken"}:
+        raise typer.Exit(5)
 
 
 def summarise(target: Target, sent: Sent) -> Judgement:

@@ -10,16 +10,18 @@ import json
 import os
 import random
 import shutil
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from cli import executions, uploads
+from cli import executions, main, uploads
 from cli.executions import Run
 from cli.target import Target
 from localcloud import supervisor
@@ -30,6 +32,7 @@ CENSUS, RENT = "census-income", "flat-rents"
 # The same data under a script that fails, one that never ends, and a gate that nothing passes.
 FAILING, ENDLESS, REFUSED = "failing-script", "endless-script", "hard-gate"
 ROOT = supervisor.ROOT
+Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +73,26 @@ def champions(target: Target) -> dict[str, Run]:
         )
         ended(target, release, "Promoted")
     return runs
+
+
+@pytest.fixture
+def interlock(target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `interlock …` on the tests' cloud; answers exit code and output."""
+    monkeypatch.setattr("cli.target.LocalCloud.load", lambda: target.local)
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["interlock", "--env", "test", *words])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return run
+
+
+def answer(interlock: Command, *words: str) -> Any:
+    code, out = interlock("--json", *words)
+    assert code == 0, out
+    return json.loads(out)
 
 
 @contextmanager

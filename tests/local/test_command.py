@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli import main
-from cli.executions import Run
 from cli.target import Target
 
-from .conftest import CENSUS, FAILING, RENT, rent_rows
+from .conftest import CENSUS, FAILING, RENT, Command, answer, rent_rows
 
-Command = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def interlock(
-    target: Target, champions: dict[str, Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs `interlock …` on the tests' cloud; answers exit code and output."""
-    monkeypatch.setattr("cli.target.LocalCloud.load", lambda: target.local)
-
-    def run(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["interlock", "--env", "test", *words])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        return int(ended.value.code or 0), capsys.readouterr().out
-
-    return run
-
-
-def answer(interlock: Command, *words: str) -> Any:
-    code, out = interlock("--json", *words)
-    assert code == 0, out
-    return json.loads(out)
+pytestmark = pytest.mark.usefixtures("champions")
 
 
 def test_status_names_what_serves(interlock: Command) -> None:

@@ -1,0 +1,1 @@
+"""The bad rows of an upload: listed, shown, mended, sent again."""
