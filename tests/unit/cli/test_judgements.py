@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,30 +9,8 @@ import pytest
 from cli import judgements
 from ingest.judgement import ColumnReport, Example, Finding, Judgement, Outcome, Previous, Problem
 from interlock.contract import ColumnType, Severity
-from interlock.records import CheckStatus, ObjectRef, Origin
-
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-REF = ObjectRef(bucket="b", key="incoming/small/people.csv", version="v1", sha256="0" * 64, size=1)
-
-
-def judgement(**changed: Any) -> Judgement:
-    known: dict[str, Any] = {
-        "model": "small",
-        "claim": "0123456789abcdef",
-        "source": REF,
-        "kind": "CSV",
-        "verdict": "admit",
-        "problems": (),
-        "findings": (),
-        "rows": 1200,
-        "bad_rows": 0,
-        "train_rows": 900,
-        "holdout_rows": 300,
-        "contract_version": "1",
-        "contract_sha256": "0" * 64,
-        "judged_at": NOW,
-    }
-    return Judgement(**known | changed)
+from interlock.records import CheckStatus, Origin
+from tests.unit.ingest.made import NOW, REF, judgement
 
 
 def said(found: Judgement, capsys: pytest.CaptureFixture[str]) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ingest.engine import Judged, judge
+from ingest.judgement import Judgement
 from interlock.contract import Column, ColumnType, Contract
 from interlock.models import DeployedModel
+from interlock.records import ObjectRef
 from interlock.spec import ModelSpec
 
+REF = ObjectRef(bucket="b", key="incoming/small/people.csv", version="v1", sha256="0" * 64, size=1)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STRING, INTEGER, NUMBER = ColumnType.STRING, ColumnType.INTEGER, ColumnType.NUMBER
 
 
@@ -54,3 +59,24 @@ def problems(answer: Judged) -> list[str]:
 def rows(path: Path) -> list[tuple[Any, ...]]:
     with duckdb.connect() as con:
         return con.execute(f"FROM read_parquet('{path}')").fetchall()
+
+
+def judgement(**changed: Any) -> Judgement:
+    """A good upload's, changed in these fields."""
+    known: dict[str, Any] = {
+        "model": "small",
+        "claim": "0123456789abcdef",
+        "source": REF,
+        "kind": "CSV",
+        "verdict": "admit",
+        "problems": (),
+        "findings": (),
+        "rows": 1200,
+        "bad_rows": 0,
+        "train_rows": 900,
+        "holdout_rows": 300,
+        "contract_version": "1",
+        "contract_sha256": "0" * 64,
+        "judged_at": NOW,
+    }
+    return Judgement(**known | changed)

@@ -8,9 +8,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from ingest.judgement import Finding, Outcome
+from ingest.report import html
 from interlock.cells import visible
-from interlock.contract import ColumnType
-from tests.unit.ingest.made import INTEGER, NUMBER, column, model
+from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, QualityRule, Severity
+from interlock.records import CheckStatus
+from tests.unit.ingest.made import INTEGER, NUMBER, column, judgement, model
 from tests.unit.ingest.world import World
 
 RULES = model(
@@ -25,6 +28,7 @@ RULES = model(
     column("name", restricted=True, required=True, max_length=3),
 )
 GOOD = b"1,1,ab,a,a,on,29.02.2024,2024-02-29T10:00:00,Eva,1\n"
+NONE = (Limit(operator=Operator.MUST_BE, value=(0,)),)
 HEADER = b"n,x,s,p,c,few,d,t,name,y\n"
 
 
@@ -174,3 +178,67 @@ def test_colours_can_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
             for name, least in LEAST_CONTRAST.items():
                 one, two = sorted((luminance(theme[name]), luminance(theme[back])), reverse=True)
                 assert (one + 0.05) / (two + 0.05) >= least, (name, back, (one + 0.05) / (two + 0.05))
+
+
+def test_rules_about_rows_and_the_file_are_said_in_the_contracts_figures() -> None:
+    """All that a contract can say; the engine's own tests show that it finds them."""
+    allowed = tuple("abcdefghijkl")
+    quality = (
+        QualityRule(id="q1", metric=Metric.COMPARE, columns=("a", "b"), limits=NONE, relation="<=", name="In order"),
+        QualityRule(id="q2", metric=Metric.INVALID_VALUES, columns=("s",), limits=NONE, allowed=allowed),
+        QualityRule(id="q3", metric=Metric.INVALID_VALUES, columns=("s",), limits=NONE, pattern="^x"),
+        QualityRule(id="q4", metric=Metric.DUPLICATE_VALUES, columns=("a", "s"), limits=NONE),
+        QualityRule(id="q5", metric=Metric.NULL_VALUES, columns=("s",), limits=NONE),
+    )
+    contract = Contract(
+        id="c",
+        version="1",
+        columns=(
+            column("a", NUMBER, multiple_of=0.01),
+            column("b", NUMBER),
+            column("s", format="uuid"),
+            column("d", ColumnType.DATE, earliest="2020-01-01", before="2030-01-01"),
+            column("t", ColumnType.TIMESTAMP, after="2020-01-01T00:00:00", latest="2030-01-01T00:00:00", timezone=True),
+        ),
+        quality=quality,
+    )
+    wanted = {
+        ("multiple_of", "a", None): "No multiple of 0.01",
+        ("format", "s", None): "No uuid",
+        ("minimum", "d", None): "Before 2020-01-01",
+        ("maximum", "d", None): "Not before 2030-01-01",
+        ("minimum", "t", None): "Not after 2020-01-01T00:00:00",
+        ("maximum", "t", None): "After 2030-01-01T00:00:00",
+        ("timezone", "t", None): "Without its zone",
+        ("compare", None, "q1"): "In order: a is not &lt;= b",
+        ("invalid", "s", "q2"): "None of a, b, c, d, e and 7 more",
+        ("invalid", "s", "q3"): "Not of the form ^x",
+        ("duplicate", None, "q4"): "The same a and s as a row before",
+        ("required", "s", "q5"): "No value in s",
+    }
+    findings = tuple(
+        Finding(
+            rule=rule,
+            column=name,
+            quality=quality_id,
+            severity=Severity.INFO if quality_id == "q5" else Severity.ERROR,
+            count=1,
+            condition="c",
+            remedy="r",
+        )
+        for rule, name, quality_id in wanted
+    )
+    outcomes = (
+        Outcome(rule="x1", name="Fresh", status=CheckStatus.PASS, found="an hour old", limit="at most 2 days"),
+        Outcome(rule="x2", name="Places", status=CheckStatus.WARN, found="3% are new", remedy="ask the sender"),
+        Outcome(rule="x3", name="Change", status=CheckStatus.TOO_FEW, found="no dataset before"),
+        Outcome(rule="x4", name="Size", status=CheckStatus.FAIL, found="5 rows", limit="at least 9"),
+    )
+    text = html(judgement(findings=findings, outcomes=outcomes), contract)
+    for said in wanted.values():
+        assert f"<b>{said}</b>" in text, said
+    assert "kept all the same" in text
+    places = [text.index(f"<b>{name}:</b>") for name in ("Size", "Places", "Change", "Fresh")]
+    assert places == sorted(places), "what is broken first"
+    assert "Ask the sender." in text
+    assert "(allowed: at least 9)" in text
