@@ -5,7 +5,7 @@ ENVS := .interlock/envs
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header -c requirements/constraints.txt
 
-.PHONY: help demo test check format setup setup-test up down build pins clean
+.PHONY: help demo test check format docs setup setup-test up down build pins clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ check: setup-test ## Lint, types, layers of imports
 
 format: setup-test ## Format and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+docs: setup ## Write the pages that are made from the code
+	@$(BIN)/python -m cli.contracts.documenting
 
 setup: $(ENVS)/.app ## Install the command, the emulator and the training job's environment
 setup-test: $(ENVS)/.test

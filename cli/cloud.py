@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -14,9 +15,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from cli.contracts import deploying
+from cli.contracts.evolving import Consequence
 from cli.target import Target
 from cli.view import console
 from interlock.errors import InterlockError, InvalidRequest, Refused
+from interlock.folder import model_folders, read_model
 from localcloud import supervisor
 from localcloud.deploy import cdk, cdk_deploy, deploy_local
 
@@ -34,6 +38,21 @@ def deploy(environment: str, profile: str | None) -> dict[str, str]:
         child = {**os.environ, "AWS_PROFILE": profile}
         cdk(["bootstrap"], settings, child, supervisor.HOME, tell)
         return cdk_deploy(settings, child, supervisor.HOME, tell)
+
+
+def foreseen(environment: str, profile: str | None) -> dict[str, list[Consequence]]:
+    """What deploying the models' folder would mean for the versions that serve (the local cloud is started).
+
+    Raises:
+        InvalidSpec, InvalidContract: a model cannot be deployed.
+    """
+    context = json.loads((supervisor.ROOT / "cdk.json").read_text("utf-8")).get("context", {})
+    folder = supervisor.ROOT / context.get("interlock", {}).get("models", "models")
+    models = [read_model(path) for path in model_folders(folder)]
+    if profile is None:
+        with _progress() as tell:
+            supervisor.up(progress=tell)
+    return deploying.foreseen(Target.find(environment, profile), models)
 
 
 def refuse_production(target: Target) -> None:

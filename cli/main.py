@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import cloud, demo, evidence, executions, history, inference, judgements, uploads
 from cli.contracts import commands as contracts
+from cli.contracts import deploying
 from cli.options import options
 from cli.quarantine import commands as quarantine
 from cli.view import as_json, console, table
@@ -67,8 +68,17 @@ def down() -> None:
 
 
 @app.command()
-def deploy() -> None:
-    """Build the layers and deploy the CDK app, here or to AWS."""
+def deploy(
+    break_champion: Annotated[
+        bool, typer.Option("--break-champion", help="Deploy also what breaks the version that serves.")
+    ] = False,
+) -> None:
+    """Build the layers and deploy the CDK app, here or to AWS; what that means for what serves is told before."""
+    found = cloud.foreseen(options.environment, options.profile)
+    if not options.json:
+        deploying.tell(found)
+    if not break_champion:
+        deploying.refuse(found)
     outputs = cloud.deploy(options.environment, options.profile)
     if options.json:
         as_json(outputs)

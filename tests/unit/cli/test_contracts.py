@@ -35,6 +35,8 @@ Command = Callable[..., tuple[int, str]]
 def interlock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `interlock …` where no cloud is; answers exit code and output."""
     monkeypatch.setattr("cli.target.LocalCloud.load", lambda: None)
+    # What --json turns is turned back.
+    monkeypatch.setattr("cli.view.console.stderr", False)
 
     def run(*words: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["interlock", *map(str, words)])

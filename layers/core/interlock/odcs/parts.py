@@ -63,7 +63,8 @@ DOCUMENT: dict[str, Part] = {
 }
 SCHEMA: dict[str, Part] = {
     **_ELEMENT,
-    **dict.fromkeys(("name", "logicalType", "dataGranularityDescription", "physicalName"), _DESCRIBES),
+    **dict.fromkeys(("logicalType", "dataGranularityDescription", "physicalName"), _DESCRIBES),
+    "name": _enforced("the table's name in sql rules"),
     "properties": _enforced("the columns; the file has exactly these, in any order"),
     "quality": _enforced("see the rules below"),
     "customProperties": _enforced("see Interlock's own settings below; others are refused"),
@@ -140,6 +141,7 @@ TYPES_REFUSED = {
     "map": _FILE,
     "vector": "one column a dimension: an upload is one flat table",
 }
+_MEANS = dict.fromkeys((Operator.MUST_BE_BETWEEN, Operator.MUST_NOT_BE_BETWEEN), "both ends are counted in")
 RULE: dict[str, Part] = {
     **dict.fromkeys(
         (
@@ -156,13 +158,10 @@ RULE: dict[str, Part] = {
     "arguments": _enforced("missingValues, validValues, pattern, properties; others are refused"),
     "severity": _enforced("error rejects, warning and info report"),
     "unit": _enforced(f"{', '.join(Unit)}: times for freshness alone"),
-    "query": _enforced("one SELECT over the uploaded rows: `${table}`, `${column}`; no files, network or settings"),
+    "query": _enforced("one SELECT over the good rows: `${table}`, `${column}`; no files, network or settings"),
     "engine": _enforced("interlock"),
     "implementation": _enforced("see Interlock's own metrics below"),
-    **{
-        operator.value: _enforced("between: both ends are counted in" * ("Between" in operator))
-        for operator in Operator
-    },
+    **{operator.value: _enforced(_MEANS.get(operator, "the metric is held against it")) for operator in Operator},
 }
 # What a service promises; the other agreements (latency, frequency, error rate) speak of the data.
 SERVICE = {
