@@ -16,7 +16,7 @@ from interlock.ledger import Entry
 from interlock.records import Claim, Dataset, LiveRelease, Repeat
 from localcloud.supervisor import HOME
 
-STAGES = ("ingest", "train", "monitor")
+STAGES = ("ingest", "train", "release", "monitor")
 
 
 def live(target: Target, model: str) -> LiveRelease | None:
@@ -29,6 +29,12 @@ def claim(target: Target, name: str) -> Claim | None:
     """Who works on an upload, or what became of it."""
     found = _items(target, f"claim#{name}", "claim")
     return Claim.from_json(found[0]) if found else None
+
+
+def bake(target: Target, model: str) -> dict[str, Any] | None:
+    """What the step of a release has shown so far."""
+    found = _items(target, f"model#{model}", "bake")
+    return json.loads(found[0]) if found else None
 
 
 def datasets(target: Target, model: str) -> list[Dataset]:

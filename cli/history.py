@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import Any
 
 from cli import evidence, executions
 from cli.target import Target
 from cli.view import ago, console, note, table
-from interlock import errors
 from interlock.datasets import training_set
 from interlock.ledger import Entry, verify
 
@@ -148,23 +146,6 @@ def verified(entries: list[Entry]) -> int:
     for entry in entries:
         chains[entry.decision.model].append(entry)
     return sum(verify(chain) for chain in chains.values())
-
-
-def rollback(target: Target, model: str, reason: str) -> dict[str, Any]:
-    """Have the champion before serve again.
-
-    Raises:
-        Conflict: there is none; whatever else the function refuses, under its own name.
-    """
-    answer = target.client("lambda").invoke(
-        FunctionName=target.outputs["RollbackFunction"],
-        Payload=json.dumps({"model": model, "actor": target.caller(), "reason": reason}).encode(),
-    )
-    document: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "errorType" in document:
-        kind = getattr(errors, document["errorType"], errors.InterlockError)
-        raise kind(document["errorMessage"])
-    return document
 
 
 def _interval(item: dict[str, Any]) -> str:

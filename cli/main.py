@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import cloud, demo, evidence, executions, history, inference, judgements, uploads
+from cli import cloud, demo, evidence, executions, history, inference, judgements, releases, uploads
 from cli.contracts import commands as contracts
 from cli.contracts import deploying
-from cli.options import options
+from cli.options import Model, options
 from cli.quarantine import commands as quarantine
+from cli.release import app as release_app
+from cli.release import show_rollback
 from cli.view import as_json, console, table
 from cli.watching import show
 from ingest.judgement import Judgement, json_schema
@@ -31,11 +33,9 @@ app = typer.Typer(
 app.add_typer(contracts.models, name="model")
 app.add_typer(contracts.contracts, name="contract")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(release_app)
 # What Typer makes of Ctrl-C.
 _INTERRUPTED = 130
-
-
-Model = Annotated[str | None, typer.Argument(help="The model's id; may be left out when there is only one.")]
 
 
 @app.callback()
@@ -227,11 +227,7 @@ def rollback(
 ) -> None:
     """Serve the version before again; callers get it within five seconds."""
     target = options.target()
-    answer = history.rollback(target, target.model(model), reason)
-    if options.json:
-        as_json(answer)
-    else:
-        console.print(f"Version {answer['version']} serves again (revision {answer['revision']}).")
+    show_rollback(releases.rollback(target, target.model(model), reason))
 
 
 @app.command()

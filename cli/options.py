@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+import typer
 
 from cli.target import Target
 from cli.view import console
@@ -26,3 +29,5 @@ class Options:
 
 
 options = Options()
+
+Model = Annotated[str | None, typer.Argument(help="The model's id; may be left out when there is only one.")]

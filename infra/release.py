@@ -1,11 +1,16 @@
-"""Release: an approved version in, a promoted one (or the old one back) out."""
+"""Release: an approved version in, a promoted one (or the old one alone) out."""
 
 from __future__ import annotations
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduled
 from constructs import Construct
 
+from infra.checks import acknowledge_wildcard
 from infra.foundation import Foundation
 from infra.function import StageFunction
 from infra.serve import Serve
@@ -13,10 +18,12 @@ from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
 from interlock.models import DeployedModel
 
 _CHANGE = {"model": jsonata("$model"), "version": jsonata("$version"), "revision": jsonata("$revision")}
+# Those of serving that speak of what is served, and not of where it is read from.
+_ALARMS = ("serve-errors", "api-5xx")
 
 
 class Release(Construct):
-    """promote → probe → confirm, or restore."""
+    """propose → probe → confirm, or restore; then, every minute, whatever a step's calls have shown."""
 
     def __init__(
         self,
@@ -28,19 +35,19 @@ class Release(Construct):
     ) -> None:
         super().__init__(scope, "Release")
         packages = f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:{Aws.ACCOUNT_ID}:model-package/{group_prefix}-*"
-        promote = (
+        propose = (
             StageFunction(
                 self,
                 foundation,
                 "release",
-                "promote",
-                "Makes an approved version the champion",
+                "propose",
+                "Puts an approved version beside the champion",
                 environment={"PACKAGE_GROUP_PREFIX": group_prefix},
             )
             .reads_artefacts("models/")
             .keeps_state()
             .records_decisions()
-            .may("see versions", ["sagemaker:DescribeModelPackage"], [packages])
+            .may("see and approve", ["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"], [packages])
             .accept(packages, "The environment's own packages; their names are made at run time.")
         )
         probe = (
@@ -56,53 +63,62 @@ class Release(Construct):
             .sees_state()
             .reads_artefacts("models/")
         )
-        calls = [serve.route_arn("POST", f"/v2/models/{model.id}/infer") for model in models]
+        calls = [serve.route_arn("POST", f"/v2/models/{model.id}/versions/*/infer") for model in models]
         probe.may("call the endpoint", ["execute-api:Invoke"], calls)
+        for call in calls:
+            probe.accept(call, "A version's number is made at run time.")
         confirm = (
-            StageFunction(self, foundation, "release", "confirm", "Ends a release well")
+            StageFunction(self, foundation, "release", "confirm", "Takes a probed version further")
             .keeps_state()
             .records_decisions()
             .publishes()
         )
-        restore, rollback = (
+        restore, rollback, alarm = (
             StageFunction(self, foundation, "release", module, description)
             .keeps_state()
             .records_decisions()
             .publishes()
             .alerts()
             for module, description in (
-                ("restore", "Puts the old champion back"),
-                ("rollback", "Takes the champion back because a person said so"),
+                ("restore", "Ends a release that did not hold its probe"),
+                ("rollback", "Takes a version back because a person said so"),
+                ("alarm", "Takes back what was just released when serving alarms"),
             )
         )
-        self.rollback = rollback.function
+        steer = (
+            StageFunction(self, foundation, "release", "steer", "Pauses, resumes or ends a release for a person")
+            .keeps_state()
+            .records_decisions()
+            .publishes()
+        )
+        self.trace = (
+            StageFunction(
+                self,
+                foundation,
+                "release",
+                "trace",
+                "Finds which version answered a request",
+                layers=["tabular"],
+                memory=1024,
+                timeout=Duration.minutes(2),
+                scratch_mb=2048,
+            )
+            .reads("captures/", listing=True)
+            .sees_state()
+            .function
+        )
+        self.rollback, self.steer = rollback.function, steer.function
+        self.tend = self._clockwork(foundation)
+        self._on_alarm(foundation, alarm)
         self.workflow = Workflow(
             self,
             foundation,
             "release",
             {
-                "Start": begin(
-                    {
-                        # Our own event and the registry's name the same things differently.
-                        "package": jsonata(
-                            "$exists($states.input.detail.package_arn) ? $states.input.detail.package_arn"
-                            " : $states.input.detail.ModelPackageArn"
-                        ),
-                        "told": jsonata("$states.input.time"),
-                        "approver": jsonata(
-                            "$states.input.source = 'interlock' ? 'the gate' : 'the registry'",
-                        ),
-                    },
-                    "Promote",
-                ),
-                "Promote": task(
-                    promote,
-                    {
-                        "package_arn": jsonata("$package"),
-                        "approved_by": jsonata("$approver"),
-                        "told": jsonata("$told"),
-                        "execution": jsonata("$states.context.Execution.Id"),
-                    },
+                "Start": begin({"told": jsonata("$states.input")}, "Propose"),
+                "Propose": task(
+                    propose,
+                    {"event": jsonata("$told"), "execution": jsonata("$states.context.Execution.Id")},
                     assign={
                         "go": jsonata("$states.result.Payload.go"),
                         "model": jsonata("$states.result.Payload.model"),
@@ -114,18 +130,26 @@ class Release(Construct):
                 ),
                 "Changed": choose("$go", "Probe", "NothingToDo"),
                 "Probe": task(probe, _CHANGE, catch=[("States.ALL", "Restore")], next_state="Confirm", seconds=180),
-                "Confirm": task(confirm, _CHANGE, catch=[("States.ALL", "Restore")], next_state="Promoted"),
+                "Confirm": task(
+                    confirm,
+                    _CHANGE,
+                    assign={"live": jsonata("$states.result.Payload.live")},
+                    catch=[("States.ALL", "Restore")],
+                    next_state="Ended",
+                ),
+                "Ended": choose("$live", "Promoted", "Baking"),
                 "Restore": task(
                     restore,
                     {**_CHANGE, "error": jsonata("$error"), "cause": jsonata("$cause")},
                     next_state="Failed",
                 ),
                 "Promoted": succeed(),
+                "Baking": succeed(),
                 "NothingToDo": succeed(),
                 "Failed": fail(),
             },
-            functions=[promote, probe, confirm, restore],
-            timeout=Duration.minutes(30),
+            functions=[propose, probe, confirm, restore],
+            timeout=Duration.minutes(10),
         )
         self.workflow.starts_on(
             "OnGate",
@@ -133,6 +157,9 @@ class Release(Construct):
                 source=["interlock"], detail_type=["ModelRegistered"], detail={"approval": ["automatic"]}
             ),
             foundation.bus,
+        )
+        self.workflow.starts_on(
+            "OnPerson", events.EventPattern(source=["interlock"], detail_type=["ModelApproved"]), foundation.bus
         )
         self.workflow.starts_on(
             "OnApproval",
@@ -144,4 +171,52 @@ class Release(Construct):
                     "ModelApprovalStatus": ["Approved"],
                 },
             ),
+        )
+
+    def _clockwork(self, foundation: Foundation) -> StageFunction:
+        """Looks after the releases every minute: eight cents a month, and nothing waits in a workflow."""
+        tend = (
+            StageFunction(
+                self,
+                foundation,
+                "release",
+                "tend",
+                "Judges baking releases, ends abandoned ones",
+                layers=["numeric", "onnx", "tabular"],
+                memory=1024,
+                timeout=Duration.minutes(5),
+                scratch_mb=2048,
+            )
+            .reads("captures/", "labels/", listing=True)
+            .writes("reports/")
+            .reads_artefacts("models/")
+            .keeps_state()
+            .records_decisions()
+            .publishes()
+            .alerts()
+        )
+        clock = iam.Role(self, "ClockRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        acknowledge_wildcard(clock, f"{tend.function.function_arn}:*", "CDK grants a function with its versions.")
+        scheduler.Schedule(
+            self,
+            "EveryMinute",
+            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
+            target=scheduled.LambdaInvoke(tend.function, role=clock),
+        )
+        return tend
+
+    def _on_alarm(self, foundation: Foundation, alarm: StageFunction) -> None:
+        environment = foundation.settings.environment
+        events.Rule(
+            self,
+            "OnAlarm",
+            event_pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                detail={
+                    "alarmName": [f"interlock-{environment}-{name}" for name in _ALARMS],
+                    "state": {"value": ["ALARM"]},
+                },
+            ),
+            targets=[targets.LambdaFunction(alarm.function, dead_letter_queue=foundation.dead_letters)],
         )

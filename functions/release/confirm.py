@@ -1,4 +1,4 @@
-"""Ends a release well: the probed champion is live."""
+"""After the probe: the first step of a release, or the whole of it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
 from interlock.errors import RevisionChanged
 from interlock.events import ModelPromoted
-from interlock.ledger import Decision
 from interlock.observability import logger, observed
+from interlock.records import LiveRelease
 from interlock.settings import Bus, LedgerTable, StateTable
 from release.record import change, read
-from release.transitions import confirmed
+from release.transitions import PASSED, PROMOTED, probed
+
+# What a probed version's next revision is about when this was done before.
+_FURTHER = {PASSED, PROMOTED}
 
 
 class Settings(StateTable, LedgerTable, Bus):
@@ -25,10 +28,10 @@ class Settings(StateTable, LedgerTable, Bus):
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """{model, version, revision} → {model, version, revision}."""
+    """{model, version, revision} → {model, version, revision, live}; not live yet when a step bakes."""
     settings = Settings.load()
     logger.append_keys(model=event["model"], version=event["version"])
-    revision = confirm(
+    after = confirm(
         event["model"],
         event["version"],
         event["revision"],
@@ -37,34 +40,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Ledger(settings.ledger_table),
         EventBus(settings.bus_name),
     )
-    return {"model": event["model"], "version": event["version"], "revision": revision}
+    live = after.state == "live"
+    return {"model": event["model"], "version": event["version"], "revision": after.revision, "live": live}
 
 
-def confirm(model: str, version: int, revision: int, by: str, state: State, ledger: Ledger, bus: EventBus) -> int:
-    """Make the probed revision live; a repeat finds it live and only tells again.
+def confirm(
+    model: str, version: int, revision: int, by: str, state: State, ledger: Ledger, bus: EventBus
+) -> LiveRelease:
+    """Take the probed version further; a repeat finds it done and only tells again.
 
     Raises:
-        RevisionChanged: another release came in between.
+        RevisionChanged: another release, or a rollback, came in between.
     """
     live = read(state, model)
-    if live is None or live.champion is None or live.champion.version != version:
-        raise RevisionChanged(f"'{model}' no longer serves version {version}")
-    if live.state == "probing":
-        if live.revision != revision:
-            raise RevisionChanged(f"'{model}' is at revision {live.revision}, the probe was of {revision}")
-        after = confirmed(live, by, datetime.now(UTC))
-        change(state, live, after)
+    if live is not None and live.state == "probing" and live.revision == revision:
+        after = probed(live, by, datetime.now(UTC))
+        change(state, ledger, live, after)
         live = after
-    ledger.append(
-        Decision(
-            model=model,
-            key=f"promoted:{version}:{revision}",
-            stage="release",
-            action="model promoted",
-            subject=f"version {version}",
-            actor=by,
-            evidence={"revision": live.revision, "probed_revision": revision},
-        )
-    )
-    bus.publish(ModelPromoted(model=model, version=version, revision=live.revision))
-    return live.revision
+    elif live is None or (live.version, live.revision) != (version, revision + 1) or live.action not in _FURTHER:
+        raise RevisionChanged(f"'{model}' is no longer at revision {revision}, which was probed")
+    if live.state == "live":
+        bus.publish(ModelPromoted(model=model, version=version, revision=live.revision))
+    return live

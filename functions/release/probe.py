@@ -38,16 +38,16 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     model, version, revision = event["model"], event["version"], event["revision"]
     logger.append_keys(model=model, version=version, revision=revision)
     live = read(State(settings.state_table), model)
-    if live is None or live.champion is None or live.revision != revision:
+    if live is None or live.challenger is None or live.revision != revision:
         raise ProbeFailed(f"{model}: the live release is no longer at revision {revision}")
     artefacts = Objects(settings.artefacts_bucket)
-    served = ServedModel.from_json(artefacts.get(live.champion.served))
-    key = keys.artefact(model, live.champion.run, "probe.json")
+    served = ServedModel.from_json(artefacts.get(live.challenger.served))
+    key = keys.artefact(model, live.challenger.run, "probe.json")
     stored = artefacts.describe(key)
     if stored is None:
         raise ProbeFailed(f"{model}: {key} is missing")
     questions = Probe.from_json(artefacts.get(stored))
-    url = f"{settings.api_url.rstrip('/')}/v2/models/{model}/infer"
+    url = f"{settings.api_url.rstrip('/')}/v2/models/{model}/versions/{version}/infer"
     probe(served, questions, revision, lambda body: signed_post(url, body))
     return {"model": model, "version": version, "revision": revision}
 

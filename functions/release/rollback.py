@@ -1,4 +1,4 @@
-"""Takes the champion back because a person said so."""
+"""Takes a version back because a person said so: the challenger where there is one, else the champion."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
+from interlock.errors import RevisionChanged
 from interlock.models import deployed
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
@@ -26,32 +27,33 @@ class Settings(StateTable, LedgerTable, Bus, Alerts):
 
 @observed
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """{model, actor, reason} → {version, revision}: what serves now."""
+    """{model, actor, reason} → {version, revision, taken_back}: what serves now, and what does no longer."""
     settings = Settings.load()
     model = deployed(event["model"]).id
     logger.append_keys(model=model, actor=event["actor"])
-    before, after = take_back(State(settings.state_table), model, event["actor"], event["reason"])
-    tell(
-        after,
-        before,
-        event["reason"],
-        event["actor"],
-        Ledger(settings.ledger_table),
-        EventBus(settings.bus_name),
-        AlertTopic(settings.alerts_topic),
+    after = take_back(
+        State(settings.state_table), Ledger(settings.ledger_table), model, event["actor"], event["reason"]
     )
-    return {"version": after.champion.version if after.champion else None, "revision": after.revision}
+    tell(after, EventBus(settings.bus_name), AlertTopic(settings.alerts_topic))
+    champion = after.champion.version if after.champion else None
+    return {"version": champion, "revision": after.revision, "taken_back": after.version}
 
 
-def take_back(state: State, model: str, actor: str, reason: str) -> tuple[int, LiveRelease]:
-    """Serve the champion before; answers the version that was taken back and the new record.
+def take_back(state: State, ledger: Ledger, model: str, actor: str, reason: str) -> LiveRelease:
+    """Take the newest thing back. A release that changes the record at the same moment does not prevent it.
 
     Raises:
         Conflict: there is nothing to go back to.
-        RevisionChanged: a release came in between.
+        RevisionChanged: the record changed twice while this was tried.
     """
+    try:
+        return _take_back(state, ledger, model, actor, reason)
+    except RevisionChanged:
+        return _take_back(state, ledger, model, actor, reason)
+
+
+def _take_back(state: State, ledger: Ledger, model: str, actor: str, reason: str) -> LiveRelease:
     live = read(state, model)
     after = rolled_back(live, model, actor, reason, datetime.now(UTC))
-    change(state, live, after)
-    assert after.previous is not None  # noqa: S101 - the one that was taken back
-    return after.previous.version, after
+    change(state, ledger, live, after)
+    return after

@@ -134,6 +134,17 @@ def test_events_that_cannot_be_delivered_are_kept(resources: Resources) -> None:
             assert "DeadLetterConfig" in target, rule
 
 
+def test_servings_alarms_reach_the_release(resources: Resources) -> None:
+    rules = [
+        rule
+        for rule in of(resources, "AWS::Events::Rule")
+        if rule["EventPattern"].get("detail-type") == ["CloudWatch Alarm State Change"]
+    ]
+    named = rules[0]["EventPattern"]["detail"]["alarmName"]
+    assert set(named) <= {alarm["AlarmName"] for alarm in of(resources, "AWS::CloudWatch::Alarm")}
+    assert "ReleaseAlarm" in json.dumps(rules[0]["Targets"][0]["Arn"])
+
+
 def test_failed_workflows_and_alarms_reach_a_person(resources: Resources) -> None:
     topic = next(name for name, item in resources.items() if item["Type"] == "AWS::SNS::Topic")
     for alarm in of(resources, "AWS::CloudWatch::Alarm"):

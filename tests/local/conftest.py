@@ -195,6 +195,8 @@ def _write_rents(folder: Path, *, script: str | None = None, minutes: int = 2, r
         "training": {"estimator": "gradient_boosting", "parameters": {"n_estimators": 60}, "on": "first_dataset",
                      "max_minutes": minutes, "script": "train.py" if script else None},
         "gate": {"min_rows": 100, "metrics": {"rmse": {"max": rmse, "tolerance": 10}, "r2": {"min": 0.9}}},
+        # A first version has nobody to be compared with; the ones after it bake at half of the calls.
+        "release": {"mode": "canary", "steps": [0.5], "bake_minutes": 0, "min_calls": 30},
         "monitoring": {"drift": {"min_rows": 50}, "retrain": {"cooldown_hours": 0, "max_per_day": 5}},
     }  # fmt: skip
     if script:

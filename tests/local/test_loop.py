@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import tarfile
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 from tritonclient.http import InferenceServerClient
 
-from cli import evidence, executions, history, inference, uploads
+from cli import evidence, executions, history, inference, releases, uploads
 from cli.executions import Run
 from cli.inference import Prediction
 from cli.target import Target
@@ -119,16 +121,88 @@ def test_drifted_traffic_and_newer_data_end_in_a_new_version(target: Target, cha
     released = executions.wait_for(
         target, "release", checked.started, lambda run: "flat-rents/2" in str(run.input) and probed(run)
     )
-    ended(target, released, "Promoted")
-    after = evidence.live(target, RENT)
-    assert after is not None
-    assert after.champion is not None
-    assert after.champion.version == 2
-    assert after.revision > before.revision
+    ended(target, released, "Baking")
+    answers = baked(target, before.revision)
+    taken_back_within_seconds(target, answers)
 
-    again = history.rollback(target, RENT, "the test goes back")
-    assert again["version"] == 1
-    assert inference.predict(target, RENT, rows[:1])[0].score > 0
+
+def baked(target: Target, revision: int) -> dict[str, inference.Prediction]:
+    """Version 2 gets half of the calls, is compared, and becomes champion by itself; answers one call of each."""
+    live = evidence.live(target, RENT)
+    assert live is not None
+    assert (live.state, live.share, live.revision > revision) == ("baking", 0.5, True)
+    rows = list(csv.DictReader(io.StringIO(rent_rows(150, seed=9)), delimiter=";"))
+    features = ("Größe (m²)", "stadtteil", "built", "balcony")
+    time.sleep(5)
+    answers = [inference.predict(target, RENT, [{name: row[name] or None for name in features}])[0] for row in rows]
+    by_version = {item.version: item for item in answers}
+    assert set(by_version) == {"1", "2"}
+    assert {item.revision for item in answers} == {live.revision}
+    wait_for_captures(target, RENT, answers)
+    for _ in range(60):
+        said = releases.check(target, RENT)
+        found = evidence.live(target, RENT)
+        if found is not None and found.state == "live":
+            break
+        time.sleep(2)
+    assert found is not None
+    assert found.champion is not None
+    assert found.champion.version == 2, said
+    report = evidence.document(target, evidence.newest(target, RENT, "release"))
+    print({item["id"]: (item["status"], item["value"]) for item in report["checks"]})
+    assert report["outcome"] == "pass"
+    assert {item["id"] for item in report["checks"] if item["status"] == "pass"} >= {"errors", "agreement"}
+    return by_version
+
+
+def taken_back_within_seconds(target: Target, answers: dict[str, inference.Prediction]) -> None:
+    """A person's rollback reaches the callers, and the past stays known."""
+    before = datetime.now(UTC)
+    said = releases.rollback(target, RENT, "the test goes back")
+    began = time.monotonic()
+    assert (said["version"], said["taken_back"]) == (1, 2)
+    row = {"Größe (m²)": 50.0, "stadtteil": "Nord", "built": 1990, "balcony": True}
+    while (found := inference.predict(target, RENT, [row])[0]).version != "1":
+        assert time.monotonic() - began < 10
+    print(f"the first answer of version 1 came {time.monotonic() - began:.1f} s after the rollback")
+    assert found.revision == said["revision"]
+    for version, item in answers.items():
+        told = releases.which(target, RENT, item.request_id, None)
+        assert (str(told["version"]), told["revision"]) == (version, item.revision)
+        assert told["role"] == ("champion" if version == "1" else "challenger")
+    assert releases.at(target, RENT, before).evidence["champion"] == 2
+    assert releases.at(target, RENT, datetime.now(UTC)).evidence["champion"] == 1
+    actions = [item.action for item in releases.decisions(target, RENT)]
+    assert actions[-4:] == ["release started", "step passed", "model promoted", "model rolled back"]
+
+
+def test_a_person_approves_and_what_has_changed_since_is_refused(target: Target, champions: dict[str, Run]) -> None:
+    live = evidence.live(target, RENT)
+    assert live is not None
+    assert live.champion is not None
+    if live.challenger is not None:
+        releases.rollback(target, RENT, "the test begins with one version")
+    there = target.client("sagemaker").list_model_packages(ModelPackageGroupName=f"{target.stack}-{RENT}")
+    arns = {item["ModelPackageVersion"]: item["ModelPackageArn"] for item in there["ModelPackageSummaryList"]}
+    other = next((arn for version, arn in arns.items() if version > live.champion.version), None)
+    if other is None:
+        pytest.skip("no newer version was trained: the test of the loop has not run")
+    registry = target.client("sagemaker")
+    registry.update_model_package(ModelPackageArn=other, ModelApprovalStatus="PendingManualApproval")
+    assert [item.arn for item in releases.waiting(target, RENT)] == [other]
+    run = releases.approve(target, RENT, None, "it was the callers' fault")
+    # Changed between the person's look and the release: refused, and still waiting.
+    stale = {**executions.read(target, run).input}
+    ended(target, run, "Baking")
+    package = registry.describe_model_package(ModelPackageName=other)
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert "it was the callers' fault" in package["ApprovalDescription"]
+    assert "it was the callers' fault" in releases.decisions(target, RENT)[-2].actor
+    releases.rollback(target, RENT, "the test ends")
+    stale["detail"] = {**stale["detail"], "seen": "0" * 16}
+    refused = ended(target, executions.start(target, "release", stale), "Failed")
+    assert refused.error == "Refused"
+    assert "changed since" in str(refused.message)
 
 
 def test_every_decision_is_in_the_ledger_and_the_chain_holds(target: Target, champions: dict[str, Run]) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli import executions, history, inference
+from cli import executions, inference, releases
 from cli.executions import Run
 from cli.target import Target
 
@@ -86,7 +86,7 @@ def test_the_wakers_without_permissions(target: Target, function: str) -> None:
         assert "not authorized" in json.loads(answer["Payload"].read())["errorMessage"]
 
 
-@pytest.mark.parametrize(("function", "step"), [("promote", "Promote"), ("confirm", "Confirm")])
+@pytest.mark.parametrize(("function", "step"), [("propose", "Propose"), ("confirm", "Confirm")])
 def test_release_without_permissions(target: Target, champions: dict[str, Run], function: str, step: str) -> None:
     wait_until_quiet(target)
     newer(target)
@@ -109,7 +109,7 @@ def test_rollback_without_permissions(target: Target, champions: dict[str, Run])
 
 
 def test_release_restore_without_permissions(target: Target, champions: dict[str, Run]) -> None:
-    """The worst case: an unprobed champion that nobody put back. The workflow fails, and a person can roll back."""
+    """The worst case: an unprobed challenger that nobody put back. It answers nobody, and a person can roll back."""
     wait_until_quiet(target)
     newer(target)
     with denied(target, "release-probe"), denied(target, "release-restore"):
@@ -120,7 +120,7 @@ def test_release_restore_without_permissions(target: Target, champions: dict[str
         ended(target, release)
     assert release.status == "FAILED"
     assert [item.name for item in release.steps if item.error] == ["Probe", "Restore"]
-    assert history.rollback(target, RENT, "the release was not put back")["version"] >= 1
+    assert releases.rollback(target, RENT, "the release was not put back")["version"] >= 1
 
 
 def test_inference_without_permissions_serves_the_last_release_and_counts_it(

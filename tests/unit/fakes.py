@@ -73,7 +73,7 @@ class FakeObjects(Objects):
     def describe(self, key: str) -> ObjectRef | None:
         return self._ref(key, self.newest[key]) if key in self.newest else None
 
-    def keys(self, prefix: str) -> Iterator[str]:
+    def keys(self, prefix: str, since: datetime | None = None) -> Iterator[str]:
         return iter(sorted(key for key in self.newest if key.startswith(prefix)))
 
     def download(self, key: str, path: Path) -> Path:
@@ -132,11 +132,16 @@ class FakeState(State):
         self.items[pk, sk] = _Item(document.to_json(), owner=owner, expires_at=int(expires_at))
         return True
 
-    def replace_revision(self, pk: str, sk: str, document: Model, *, revision: int, expected: int | None) -> bool:
+    def replace_revision(
+        self, pk: str, sk: str, document: Model, *, revision: int, expected: int | None, kept: str, force: bool = False
+    ) -> bool:
         held = self.items.get((pk, sk))
-        if (held is not None) if expected is None else (held is None or held.revision != expected):
+        differs = (held is not None) if expected is None else (held is None or held.revision != expected)
+        if differs and not force:
             return False
-        self.items[pk, sk] = _Item(document.to_json(), revision=revision)
+        if (pk, kept) in self.items:
+            return False
+        self.items[pk, sk] = self.items[pk, kept] = _Item(document.to_json(), revision=revision)
         return True
 
     def delete(self, pk: str, sk: str, *, owner: str | None = None) -> bool:

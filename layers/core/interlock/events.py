@@ -62,6 +62,20 @@ class ModelRegistered(Event):
     approval: Literal["automatic", "manual"]
 
 
+class ModelApproved(Event):
+    """A person says yes to a version.
+
+    `seen` is the digest of the package that was looked at, `champion` the version that served then: when either has
+    changed since, the approval is refused.
+    """
+
+    package_arn: str
+    approved_by: str
+    comment: str
+    seen: str
+    champion: int | None
+
+
 class ModelRejected(Event):
     """A run failed the gate."""
 

@@ -21,6 +21,12 @@ METRIC_NAMES = {
     Kind.MULTICLASS: _CLASSIFIED,
     Kind.REGRESSION: frozenset({"rmse", "mae", "r2"}),
 }
+# Those that are a mean over rows and can be read from what is captured: what an A/B test may be about.
+EXPERIMENT_METRICS = {
+    Kind.BINARY: frozenset({"accuracy", "log_loss", "brier"}),
+    Kind.MULTICLASS: frozenset({"accuracy"}),
+    Kind.REGRESSION: frozenset({"mae"}),
+}
 # Estimators that predict one of the two only.
 _CLASSES_ONLY, _NUMBERS_ONLY = {"logistic_regression"}, {"ridge"}
 
@@ -71,6 +77,20 @@ class DeployedModel(Model):
         wrong = _CLASSES_ONLY if kind is Kind.REGRESSION else _NUMBERS_ONLY
         if training.script is None and training.estimator in wrong:
             raise ValueError(f"training.estimator: {training.estimator} cannot predict a {kind} target")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_released(self) -> Self:
+        kind, release = self.spec.target.kind, self.spec.release
+        if release.experiment and release.experiment.metric not in EXPERIMENT_METRICS[kind]:
+            known = ", ".join(sorted(EXPERIMENT_METRICS[kind]))
+            raise ValueError(f"release.experiment.metric: an A/B test of a {kind} model is about one of {known}")
+        ranges = [column.name for column in self.features if column.restricted and column.numeric]
+        if ranges and 0.0 in release.shares:
+            raise ValueError(
+                f"release: a shadow is scored from the captured rows, and of {', '.join(ranges)}, which are restricted,"
+                " only the range is captured"
+            )
         return self
 
     @property

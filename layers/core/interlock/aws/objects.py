@@ -159,12 +159,13 @@ class Objects:
             raise
         return ObjectRef(bucket=self.bucket, key=key, version=answer["VersionId"], sha256=digest.hexdigest(), size=size)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys under a prefix, in order."""
+    def keys(self, prefix: str, since: datetime | None = None) -> Iterator[str]:
+        """All keys under a prefix, in order; of those written since a moment."""
         with translated(f"listing s3://{self.bucket}/{prefix}"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for item in page.get("Contents", []):
-                    yield item["Key"]
+                    if since is None or item["LastModified"] >= since.replace(microsecond=0):
+                        yield item["Key"]
 
     def download(self, key: str, path: Path) -> Path:
         """Read the newest version of a key into a file."""

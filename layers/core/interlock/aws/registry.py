@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from interlock.aws.client import client, code, translated
 from interlock.errors import DependencyUnavailable
 from interlock.records import Candidate, ObjectRef
+from interlock.schema import canonical_json
 
 Approval = Literal["Approved", "PendingManualApproval", "Rejected"]
 _VALUE_LIMIT = 256
@@ -34,6 +35,11 @@ class Package:
     def model(self) -> str:
         """The model it is a version of."""
         return self.metadata["model"]
+
+    @property
+    def digest(self) -> str:
+        """What a person who approves it has seen: a hash of all that its metadata names."""
+        return hashlib.sha256(canonical_json(self.metadata).encode()).hexdigest()[:16]
 
     @property
     def complete(self) -> bool:
@@ -127,6 +133,14 @@ class Registry:
                 ModelPackageArn=package.arn,
                 ModelApprovalStatus=approval,
                 CustomerMetadataProperties=_short({**package.metadata, **metadata}),
+            )
+        return self.describe(package.arn)
+
+    def approve(self, package: Package, comment: str) -> Package:
+        """Say yes to a version, with a comment of at most 1,024 characters."""
+        with translated(f"approving {package.arn}"):
+            self._sagemaker.update_model_package(
+                ModelPackageArn=package.arn, ModelApprovalStatus="Approved", ApprovalDescription=comment[:1024]
             )
         return self.describe(package.arn)
 

@@ -69,16 +69,34 @@ class State:
             ExpressionAttributeValues={":owner": {"S": owner}, ":now": {"N": str(int(time.time()))}},
         )
 
-    def replace_revision(self, pk: str, sk: str, document: Model, *, revision: int, expected: int | None) -> bool:
-        """Write a document's next revision if the stored one is as expected (None: there is none)."""
-        if expected is None:
-            condition: dict[str, object] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        else:
+    def replace_revision(
+        self, pk: str, sk: str, document: Model, *, revision: int, expected: int | None, kept: str, force: bool = False
+    ) -> bool:
+        """Write a document's next revision if the stored one is as expected (None: there is none), or by force.
+
+        The same document is kept under the sk `kept`, where nothing may be yet: both are written, or neither.
+        """
+        new: dict[str, object] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        condition = {} if force else new
+        if expected is not None and not force:
             condition = {
                 "ConditionExpression": "revision = :expected",
                 "ExpressionAttributeValues": {":expected": {"N": str(expected)}},
             }
-        return self._put(pk, sk, document, {"revision": {"N": str(revision)}}, **condition)
+        document_ = {"document": {"S": document.to_json()}, "revision": {"N": str(revision)}}
+        try:
+            with translated(f"writing state {pk}/{sk}"):
+                self._dynamodb.transact_write_items(
+                    TransactItems=[
+                        {"Put": {"TableName": self._table, "Item": {**_key(pk, place), **document_}, **only_if}}
+                        for place, only_if in ((sk, condition), (kept, new))
+                    ]
+                )
+        except ClientError as error:
+            if code(error) in {"TransactionCanceledException", "TransactionConflictException"}:
+                return False
+            raise
+        return True
 
     def delete(self, pk: str, sk: str, *, owner: str | None = None) -> bool:
         """Remove a document (the owner's only, when one is named); answers whether it is gone."""

@@ -67,6 +67,24 @@ def intervals(
     return own, difference
 
 
+def between(
+    metric: Metric,
+    one: tuple[npt.NDArray[np.generic], Scored],
+    two: tuple[npt.NDArray[np.generic], Scored],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """The metric of one minus that of two, each with labels and answers of its own rows, resampled apart."""
+    generator = np.random.default_rng(seed)
+    values, drawn = [], []
+    for y, model in (one, two):
+        compute = _on_rows(metric, y, model)
+        values.append(compute(np.arange(len(y))))
+        drawn.append([compute(generator.integers(0, len(y), len(y))) for _ in range(resamples)])
+    return _interval(values[0] - values[1], np.array(drawn[0]) - np.array(drawn[1]))
+
+
 def _on_rows(metric: Metric, y: npt.NDArray[np.generic], model: Scored) -> Callable[[npt.NDArray[np.int64]], float]:
     """The metric of some rows; losses a row are computed once and not for every resample."""
     if metric.per_row is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-_Z = 1.959963984540054  # 97.5% of the normal distribution
+from interlock.stats.shares import newcombe
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,9 @@ def equal_opportunity(
         return Opportunity(tuple(every), None, None, None, None, None, None)
     best = max(judged, key=lambda group: group.true_positive_rate or 0.0)
     worst = min(judged, key=lambda group: group.true_positive_rate or 0.0)
-    low, high = _newcombe(best, worst)
+    low, high = newcombe(
+        best.true_positive_rate or 0.0, best.positives, worst.true_positive_rate or 0.0, worst.positives
+    )
     rates = [group.selection_rate for group in judged]
     return Opportunity(
         groups=tuple(every),
@@ -82,22 +83,3 @@ def equal_opportunity(
         worst=worst.name,
         selection_ratio=min(rates) / max(rates) if max(rates) else None,
     )
-
-
-def _newcombe(best: Group, worst: Group) -> tuple[float, float]:
-    """Interval of a difference of two shares (Newcombe 1998, method 10: by Wilson's intervals of each)."""
-    one, two = best.true_positive_rate or 0.0, worst.true_positive_rate or 0.0
-    (low_one, high_one), (low_two, high_two) = _wilson(one, best.positives), _wilson(two, worst.positives)
-    gap = one - two
-    return (
-        gap - math.sqrt((one - low_one) ** 2 + (high_two - two) ** 2),
-        gap + math.sqrt((high_one - one) ** 2 + (two - low_two) ** 2),
-    )
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927)."""
-    square = _Z**2 / n
-    middle = (share + square / 2) / (1 + square)
-    half = _Z * math.sqrt(share * (1 - share) / n + square / (4 * n)) / (1 + square)
-    return middle - half, middle + half

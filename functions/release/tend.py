@@ -1,0 +1,188 @@
+"""Looks after the releases every minute: steps that have baked, workflows that died, records changed by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from interlock import keys
+from interlock.aws.alerts import AlertTopic
+from interlock.aws.bus import EventBus
+from interlock.aws.ledger import Ledger
+from interlock.aws.objects import Objects
+from interlock.aws.state import State
+from interlock.errors import RevisionChanged
+from interlock.events import ModelPromoted
+from interlock.models import DeployedModel, deployed, deployed_ids
+from interlock.observability import logger, observed
+from interlock.records import LiveRelease
+from interlock.report import page
+from interlock.settings import Alerts, ArtefactsBucket, Bus, DataBucket, LedgerTable, StateTable
+from release.documents import StepVerdict
+from release.judgement import judge
+from release.record import change, decision, read, revisions
+from release.restore import tell
+from release.transitions import (
+    FAILED_PROBE,
+    NO_WINNER,
+    TAKEN_BACK,
+    advanced,
+    promoted,
+    put_right,
+    withdrawn,
+)
+from release.window import gather
+
+# A release's workflow ends within ten minutes; after that nobody probes any more.
+ABANDONED = timedelta(minutes=15)
+# So many revisions are looked back for one that the ledger does not know.
+_LOOKED_BACK = 20
+
+
+class Settings(DataBucket, ArtefactsBucket, StateTable, LedgerTable, Bus, Alerts):
+    """What this function uses."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What a release is looked after with; `by` is the function's name."""
+
+    data: Objects
+    artefacts: Objects
+    state: State
+    ledger: Ledger
+    bus: EventBus
+    alerts: AlertTopic
+    by: str
+
+
+@observed
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """{} from the schedule, or {model} from a person → {model: what was done}."""
+    settings = Settings.load()
+    doors = Doors(
+        Objects(settings.data_bucket),
+        Objects(settings.artefacts_bucket),
+        State(settings.state_table),
+        Ledger(settings.ledger_table),
+        EventBus(settings.bus_name),
+        AlertTopic(settings.alerts_topic),
+        context.function_name,
+    )
+    found: dict[str, Any] = {}
+    for name in [event["model"]] if "model" in event else deployed_ids():
+        try:
+            found[name] = tend(doors, deployed(name), datetime.now(UTC))
+        except RevisionChanged as error:
+            # Somebody was faster; the next minute looks at what they made of it.
+            logger.info(error.message, model=name)
+            found[name] = "changed meanwhile"
+    return found
+
+
+def tend(doors: Doors, model: DeployedModel, now: datetime) -> str:
+    """Do for one model what is due; answers what that was."""
+    kept = list(_newest(doors.state, model.id))
+    if not kept:
+        return "never released"
+    live = _believed(doors, kept[0], now)
+    if live.revision not in _TOLD.get(model.id, set()):
+        for item in reversed(kept):
+            doors.ledger.append(decision(item))
+        _TOLD[model.id] = {item.revision for item in kept}
+    if live.state == "probing" and now - live.changed_at > ABANDONED:
+        reason = "the release's workflow ended without a word; `interlock retry` releases it again"
+        after = withdrawn(live, FAILED_PROBE, doors.by, reason, now)
+        change(doors.state, doors.ledger, live, after)
+        tell(after, doors.bus, doors.alerts)
+        return "abandoned"
+    if live.state in {"baking", "paused"}:
+        return _bake(doors, model, live, now)
+    return live.state
+
+
+# What this process knows to be in the ledger, by model: asking again every minute would cost more than the rest.
+_TOLD: dict[str, set[int]] = {}
+
+
+def _newest(state: State, model: str) -> Any:
+    for count, item in enumerate(revisions(state, model)):
+        if count >= _LOOKED_BACK:
+            return
+        yield item
+
+
+def _believed(doors: Doors, last: LiveRelease, now: datetime) -> LiveRelease:
+    """The live record, put right when it is not the revision that was written last."""
+    try:
+        live = read(doors.state, last.model)
+    except ValidationError:
+        live = None
+    if live == last:
+        return last
+    if live is not None and live.revision > last.revision:
+        # Written between the two reads; its kept copy is there too.
+        again = next(revisions(doors.state, last.model))
+        if again == live:
+            return live
+        last = again
+    what = "is gone or unreadable" if live is None else f"is not revision {last.revision} as it was written"
+    after = put_right(last, doors.by, f"the live record {what}: somebody changed it by hand", now)
+    change(doors.state, doors.ledger, last, after, force=True)
+    doors.alerts.send(
+        f"{last.model}: the live record was changed by hand",
+        f"The live release of {last.model} {what}. Revision {last.revision} was written again as revision "
+        f"{after.revision}.\nFind out who may write to the state table (CloudTrail).\n"
+        f"Look: interlock release history {last.model}",
+    )
+    return after
+
+
+def _bake(doors: Doors, model: DeployedModel, live: LiveRelease, now: datetime) -> str:
+    scratch = Path(tempfile.mkdtemp(prefix="release-"))
+    try:
+        window = gather(doors.data, doors.artefacts, model, live, now, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    verdict = judge(model, live, window, now)
+    doors.state.put(f"model#{model.id}", "bake", verdict)
+    if verdict.outcome == "wait" or (live.state == "paused" and verdict.outcome != "fail"):
+        return f"{live.state}: {verdict.reason}"
+    report = _report(doors.data, verdict)
+    after = _after(live, verdict, doors.by, report, now)
+    change(doors.state, doors.ledger, live, after)
+    if after.state == "live" and verdict.outcome in {"pass", "win"}:
+        doors.bus.publish(ModelPromoted(model=model.id, version=verdict.version, revision=after.revision))
+    elif verdict.outcome in {"fail", "no_winner"}:
+        tell(after, doors.bus, doors.alerts)
+    return f"{verdict.outcome}: {verdict.reason}"
+
+
+def _after(live: LiveRelease, verdict: StepVerdict, by: str, report: str, now: datetime) -> LiveRelease:
+    match verdict.outcome:
+        case "pass":
+            return advanced(live, by, verdict.reason, report, now)
+        case "win":
+            return promoted(live, by, verdict.reason, now, report)
+        case "no_winner":
+            return withdrawn(live, NO_WINNER, by, verdict.reason, now, report)
+        case _:
+            return withdrawn(live, TAKEN_BACK, by, verdict.reason, now, report)
+
+
+def _report(data: Objects, verdict: StepVerdict) -> str:
+    """The page for people and the document for machines; answers the page's address."""
+
+    def key(name: str) -> str:
+        return keys.report(verdict.model, "release", verdict.subject, name)
+
+    data.put(key("report.json"), json.dumps(verdict.model_dump(mode="json"), indent=1).encode(), "application/json")
+    return data.put(key("report.html"), page("release", verdict=verdict).encode(), "text/html").uri
