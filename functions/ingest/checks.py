@@ -1,53 +1,75 @@
-"""A contract's rules as SQL: what a value means, and when it violates what.
+"""A contract's rules: what a value means, and when it violates what.
 
-Column i of the contract is `ri` as text and `vi` as its type.
+What a value means, and conditions on texts and on several columns, are SQL over `ri` (column i of the contract as
+text) and `vi` (as its type). Presence, type and bounds are judged on the arrays, a column at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
 
 from ingest import rules
-from interlock.contract import Column, ColumnType, Contract, Severity
+from ingest.parsing import Mask, Values
+from interlock.contract import Column, ColumnType, Contract, Metric, QualityRule, Severity
 from interlock.formats import TEXT_FORMATS, c_format
 from interlock.sql import text
 
 # ISO 8601 as people write it; a time without a zone is UTC.
 _TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?"
 _ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
-_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+_NUMBER = r"[+-]?({whole}({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
 # JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.
-_INTEGER = r"[+-]?\d+(\.0*)?"
+_INTEGER = r"[+-]?{whole}({mark}0*)?"
 _COMPARED = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
 _TRUE, _FALSE = "('true', '1')", "('false', '0')"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A condition that is true for a row that violates the rule; `column` is None for the primary key."""
+    """Which rows violate a rule of the contract; `index` and `column` are None for a rule of several columns.
+
+    The rows are those for which the SQL `condition` is true, or those that `test` marks in the column, or (`key`) all
+    but the first with the same values in the columns of these indices. `quality` is the id of the contract's quality
+    rule that it counts for.
+    """
 
     rule: rules.Rule
     index: int | None
     column: Column | None
-    condition: str
+    severity: Severity
+    condition: str = ""
+    test: Callable[[Values], Mask] | None = None
+    key: tuple[int, ...] = ()
+    quality: str = ""
 
     @property
-    def severity(self) -> Severity:
-        """Whether it makes the row bad; a value that cannot be kept always does."""
-        return self.column.severity_of(self.rule.id) if self.column else Severity.ERROR
+    def name(self) -> str:
+        """The column's name; nothing for a rule of several."""
+        return self.column.name if self.column else ""
+
+    @property
+    def id(self) -> str:
+        """Unique in the contract, and the same in every file that is judged by it."""
+        return self.quality or (f"{self.rule.id}:{self.name}" if self.column else self.rule.id)
 
 
-def typed(index: int, column: Column) -> str:
+def typed(index: int, column: Column, mark: str = ".", thousands: str | None = None) -> str:
     """The value as its type; NULL when it is missing or not of the type."""
     value = f"r{index}"
     match column.type:
         case ColumnType.INTEGER:
-            whole = f"TRY_CAST(split_part({value}, '.', 1) AS BIGINT)"
-            return f"CASE WHEN regexp_full_match({value}, '{_INTEGER}') THEN {whole} END"
+            digits = _plain(value, mark, thousands)
+            whole = f"TRY_CAST(split_part({digits}, '.', 1) AS BIGINT)"
+            return f"CASE WHEN regexp_full_match({value}, {_pattern(_INTEGER, mark, thousands)}) THEN {whole} END"
         case ColumnType.NUMBER:
-            number = f"TRY_CAST({value} AS DOUBLE)"
-            return f"CASE WHEN regexp_full_match({value}, '{_NUMBER}') AND isfinite({number}) THEN {number} END"
+            number = f"TRY_CAST({_plain(value, mark, thousands)} AS DOUBLE)"
+            written = f"regexp_full_match({value}, {_pattern(_NUMBER, mark, thousands)})"
+            return f"CASE WHEN {written} AND isfinite({number}) THEN {number} END"
         case ColumnType.BOOLEAN:
             return f"CASE WHEN lower({value}) IN {_TRUE} THEN true WHEN lower({value}) IN {_FALSE} THEN false END"
         case ColumnType.DATE:
@@ -65,73 +87,122 @@ def typed(index: int, column: Column) -> str:
 
 
 def checks(contract: Contract) -> list[Check]:
-    """Every check of a contract that looks at one row alone, in the contract's order."""
+    """Every check of a contract: those of each column in the contract's order, then those of its quality rules."""
     return [
-        Check(rule, index, column, condition)
-        for index, column in enumerate(contract.columns)
-        for rule, condition in _conditions(index, column)
+        *(check for index, column in enumerate(contract.columns) for check in _of_column(index, column)),
+        *_repeated(contract),
+        *(_of_quality(rule, contract) for rule in contract.quality if rule.by_row),
     ]
 
 
-def repeated(contract: Contract) -> list[Check]:
-    """Checks that need the other rows; `condition` lists the key's columns. All rows but a key's first violate it."""
-    unique = [
-        Check(rules.UNIQUE, index, column, f"v{index}")
-        for index, column in enumerate(contract.columns)
-        if column.unique
-    ]
+def _repeated(contract: Contract) -> Iterator[Check]:
+    for index, column in enumerate(contract.columns):
+        if column.unique:
+            yield Check(rules.UNIQUE, index, column, column.severity_of(rules.UNIQUE.id), key=(index,))
     if contract.primary_key:
-        key = ", ".join(f"v{contract.names.index(name)}" for name in contract.primary_key)
-        unique.append(Check(rules.PRIMARY_KEY, None, None, key))
-    return unique
+        key = tuple(contract.names.index(name) for name in contract.primary_key)
+        yield Check(rules.PRIMARY_KEY, None, None, Severity.ERROR, key=key)
 
 
-def _conditions(index: int, column: Column) -> Iterator[tuple[rules.Rule, str]]:
-    raw, value = f"r{index}", f"v{index}"
+def _of_quality(rule: QualityRule, contract: Contract) -> Check:
+    indices = tuple(contract.names.index(name) for name in rule.columns)
+    index = indices[0] if len(indices) == 1 else None
+    column = None if index is None else contract.columns[index]
+    condition = ""
+    key: tuple[int, ...] = ()
+    match rule.metric:
+        case Metric.NULL_VALUES | Metric.MISSING_VALUES:
+            condition = " OR ".join(f"r{i} IS NULL" for i in indices)
+        case Metric.INVALID_VALUES:
+            condition = " OR ".join(f"({part})" for i in indices for part in _invalid(i, contract.columns[i], rule))
+        case Metric.COMPARE:
+            one, two = indices
+            condition = f"v{one} IS NOT NULL AND v{two} IS NOT NULL AND NOT (v{one} {rule.relation} v{two})"
+        case _:
+            key = indices
+    kind = rules.BY_METRIC[rule.metric]
+    return Check(kind, index, column, rule.row_severity, condition, key=key, quality=rule.id)
+
+
+def _invalid(index: int, column: Column, rule: QualityRule) -> Iterator[str]:
+    yield f"r{index} IS NOT NULL AND v{index} IS NULL"
+    if rule.pattern is not None:
+        yield f"r{index} IS NOT NULL AND NOT regexp_matches(r{index}, {text(rule.pattern)})"
+    if rule.allowed is not None:
+        yield f"v{index} IS NOT NULL AND {_not_among(index, column, rule.allowed)}"
+
+
+def _of_column(index: int, column: Column) -> Iterator[Check]:
+    def found(rule: rules.Rule, condition: str = "", test: Callable[[Values], Mask] | None = None) -> Check:
+        return Check(rule, index, column, column.severity_of(rule.id), condition, test)
+
+    value = f"v{index}"
     there = f"{value} IS NOT NULL"
     if column.required:
-        yield rules.REQUIRED, f"{raw} IS NULL"
+        yield found(rules.REQUIRED, test=lambda values: values.missing)
     if column.type is not ColumnType.STRING:
-        yield rules.TYPE, f"{raw} IS NOT NULL AND {value} IS NULL"
+        yield found(rules.TYPE, test=lambda values: ~values.there & ~values.missing)
     low = _outside(
-        *(value, column, ("<", column.minimum), ("<=", column.exclusive_minimum)),
-        *(("<", column.earliest), ("<=", column.after)),
+        *(column, (np.less, column.minimum), (np.less_equal, column.exclusive_minimum)),
+        *((np.less, column.earliest), (np.less_equal, column.after)),
     )
     high = _outside(
-        *(value, column, (">", column.maximum), (">=", column.exclusive_maximum)),
-        *((">", column.latest), (">=", column.before)),
+        *(column, (np.greater, column.maximum), (np.greater_equal, column.exclusive_maximum)),
+        *((np.greater, column.latest), (np.greater_equal, column.before)),
     )
     if low:
-        yield rules.MINIMUM, f"{there} AND ({low})"
+        yield found(rules.MINIMUM, test=low)
     if high:
-        yield rules.MAXIMUM, f"{there} AND ({high})"
+        yield found(rules.MAXIMUM, test=high)
     if column.multiple_of is not None:
-        yield rules.MULTIPLE_OF, f"{there} AND {_no_multiple(value, column)}"
+        yield found(rules.MULTIPLE_OF, f"{there} AND {_no_multiple(value, column)}")
     lengths = [f"length({value}) < {column.min_length}"] if column.min_length is not None else []
     lengths += [f"length({value}) > {column.max_length}"] if column.max_length is not None else []
     if lengths:
-        yield rules.LENGTH, f"{there} AND ({' OR '.join(lengths)})"
+        yield found(rules.LENGTH, f"{there} AND ({' OR '.join(lengths)})")
     if column.pattern is not None:
-        yield rules.PATTERN, f"{there} AND NOT regexp_matches({value}, {text(column.pattern)})"
+        yield found(rules.PATTERN, f"{there} AND NOT regexp_matches({value}, {text(column.pattern)})")
     if column.format is not None and column.type is ColumnType.STRING:
         form = TEXT_FORMATS[column.format]
         right = f"regexp_full_match({value}, {text(form.pattern)}) AND length({value}) <= {form.longest}"
-        yield rules.FORMAT, f"{there} AND NOT ({right})"
+        yield found(rules.FORMAT, f"{there} AND NOT ({right})")
     if column.timezone is not None:
-        zoned = f"regexp_matches({raw}, '{_ZONE}')"
-        yield rules.TIMEZONE, f"{there} AND {'NOT ' if column.timezone else ''}{zoned}"
+        zoned = f"regexp_matches(r{index}, '{_ZONE}')"
+        yield found(rules.TIMEZONE, f"{there} AND {'NOT ' if column.timezone else ''}{zoned}")
     if column.allowed is not None:
-        # By value, not by spelling: 05 is 5.
-        kind = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}.get(
-            column.type
-        )
-        allowed = ", ".join(f"CAST({text(item)} AS {kind or 'VARCHAR'})" for item in column.allowed)
-        yield rules.ALLOWED, f"{there} AND {value if kind else raw} NOT IN ({allowed})"
+        yield found(rules.ALLOWED, f"{there} AND {_not_among(index, column, column.allowed)}")
 
 
-def _outside(value: str, column: Column, *bounds: tuple[str, float | str | None]) -> str:
-    """The condition that a value is beyond one of the bounds."""
-    return " OR ".join(f"{value} {sign} {_literal(column, bound)}" for sign, bound in bounds if bound is not None)
+def _not_among(index: int, column: Column, allowed: tuple[str, ...]) -> str:
+    """By value, not by spelling: 05 is 5."""
+    kind = _COMPARED.get(column.type)
+    listed = ", ".join(f"CAST({text(item)} AS {kind or 'VARCHAR'})" for item in allowed)
+    return f"{'v' if kind else 'r'}{index} NOT IN ({listed})"
+
+
+def _outside(
+    column: Column, *bounds: tuple[Callable[..., Mask], int | float | str | None]
+) -> Callable[[Values], Mask] | None:
+    """Whether a value is beyond one of the bounds; None when there is no bound."""
+    known = [(beyond, _bound(column, bound)) for beyond, bound in bounds if bound is not None]
+
+    def test(values: Values) -> Mask:
+        assert values.values is not None  # noqa: S101 - a text has no bounds
+        outside = np.zeros(len(values.there), dtype=bool)
+        for beyond, bound in known:
+            outside |= beyond(values.values, bound)
+        return outside & values.there
+
+    return test if known else None
+
+
+def _bound(column: Column, bound: float | str) -> int | float:
+    """A bound as the column's values are kept."""
+    if not isinstance(bound, str):
+        whole = column.type is ColumnType.INTEGER and isinstance(bound, int)
+        return bound if whole else float(bound)
+    moment = datetime.fromisoformat(bound).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return moment.days if column.type is ColumnType.DATE else moment // timedelta(microseconds=1)
 
 
 def _no_multiple(value: str, column: Column) -> str:
@@ -143,11 +214,17 @@ def _no_multiple(value: str, column: Column) -> str:
     return f"abs({value} - {nearest}) > 1e-9 * abs({value})"
 
 
-def _literal(column: Column, bound: float | str) -> str:
-    if isinstance(bound, str):
-        return f"CAST({text(bound)} AS {'DATE' if column.type is ColumnType.DATE else 'TIMESTAMP'})"
-    whole = column.type is ColumnType.INTEGER and isinstance(bound, int)
-    return f"CAST({bound!r} AS {'HUGEINT' if whole else 'DOUBLE'})"
+def _pattern(written: str, mark: str, thousands: str | None) -> str:
+    """A number's pattern with its marks."""
+    groups = rf"|\d{{1,3}}({re.escape(thousands)}\d{{3}})+" if thousands else ""
+    return text(written.replace("{whole}", rf"(\d+{groups})").replace("{mark}", re.escape(mark)))
+
+
+def _plain(value: str, mark: str, thousands: str | None) -> str:
+    """A number without its thousands' marks and with a point."""
+    if thousands:
+        value = f"replace({value}, {text(thousands)}, '')"
+    return value if mark == "." else f"replace({value}, {text(mark)}, '.')"
 
 
 def _moment(value: str, written: str) -> str:

@@ -1,34 +1,45 @@
-"""Judges a file against a contract in one pass: every violation, the good rows, the bad rows, the profile."""
+"""Judges a file against a contract in one pass: every violation, the good rows, the bad rows, the profile.
+
+The file flows through in blocks of whole records. Each block becomes a table and is held against the rules of one row
+(on all cores); then, in the file's order, its keys are compared with those before; then its good rows are profiled and
+kept, its bad ones written out. Nothing grows with the file but the files of the answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from ingest import rules
-from ingest.checks import Check, checks, repeated, typed
+from ingest.blocks import EXAMPLES, Block, Finished, Judge
+from ingest.checks import checks
+from ingest.dataset import join
+from ingest.failure import WholeFile
 from ingest.judgement import Example, Finding, Problem
-from ingest.profiling import profile
-from ingest.quarantine import line, shown, write_bad_rows, write_violations
-from ingest.records import Malformed
-from ingest.source import Source, WholeFile, open_source
+from ingest.profiling import free_texts
+from ingest.quarantine import LIST_HEADER, bad_header
+from ingest.source import Source, open_source
+from ingest.streams import LocalFile, Upload
+from ingest.uniqueness import KeyFile, Seen
 from interlock.contract import Severity
-from interlock.holdout import held_out
 from interlock.models import DeployedModel
-from interlock.sql import quoted, text
 from interlock.stats.profile import Profile
 
-_EXAMPLES = 5
+_MALFORMED = (rules.FIELD_COUNT, rules.OPEN_QUOTE, rules.ENCODING, rules.JSON)
 
 
 @dataclass
 class Judged:
     """The engine's answer. Files lie in the scratch folder under their names.
 
-    `counts` are the violations of the contract's quality rules by their ids.
+    `counts` are the violations of the contract's quality rules by their ids, `keys` the files of keys
+    (`ingest.uniqueness`), when they were asked for, by rule (`ingest.checks.Check.id`).
     """
 
     kind: str
@@ -41,6 +52,7 @@ class Judged:
     counts: dict[str, int] = field(default_factory=dict)
     profile: Profile | None = None
     files: dict[str, Path] = field(default_factory=dict)
+    keys: dict[str, Path] = field(default_factory=dict)
 
     @property
     def admitted(self) -> bool:
@@ -48,119 +60,207 @@ class Judged:
         return not self.problems
 
 
-def judge(path: Path, model: DeployedModel, scratch: Path, *, memory_mb: int = 2048, threads: int = 2) -> Judged:
+def judge(
+    upload: Path | Upload,
+    model: DeployedModel,
+    scratch: Path,
+    *,
+    memory_mb: int = 2048,
+    threads: int = 2,
+    admit: bool = True,
+    keys: bool = False,
+    doubled: Mapping[str, Sequence[int]] | None = None,
+) -> Judged:
     """Judge an upload.
 
     Args:
-        path: the file as it was uploaded.
+        upload: the file as it was uploaded, here or elsewhere.
         model: its contract, target and holdout.
         scratch: an empty folder for the files of the answer.
-        memory_mb: what the engine may use.
+        memory_mb: what the engine may use beside the blocks that are being judged.
         threads: how many cores it may use.
+        admit: whether the good rows are written.
+        keys: whether the keys are written, for uniqueness across several files.
+        doubled: rows (from 1), by rule, whose keys are known to be in an earlier file.
     """
+    if isinstance(upload, Path):
+        upload = LocalFile(upload)
     with duckdb.connect(
         config={
             "memory_limit": f"{memory_mb}MB",
-            "threads": threads,
+            # Each of our threads works for itself: that keeps the rows of a block in their order.
+            "threads": 1,
             "temp_directory": str(scratch / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     ) as con:
         # A moment without a zone is UTC, wherever this runs.
-        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET GLOBAL TimeZone = 'UTC'")
+        run = _Run(con, model, scratch, threads, doubled or {}, admit=admit, keys=keys)
         try:
-            source = open_source(con, path, model.contract, scratch)
+            source = open_source(con, upload, model.contract, scratch)
         except WholeFile as reason:
             return Judged(kind="unknown", problems=[_problem(reason.rule, reason.found)])
-        return _judged(con, source, model, scratch)
+        try:
+            return run.judge(source)
+        except WholeFile as reason:
+            return Judged(kind=source.kind, problems=[_problem(reason.rule, reason.found)])
+        finally:
+            run.close()
 
 
-def _judged(con: duckdb.DuckDBPyConnection, source: Source, model: DeployedModel, scratch: Path) -> Judged:
-    judged = Judged(kind=source.kind, rows=source.rows)
-    every = _violations(con, model)
-    judged.findings = [*_malformed(source.malformed), *_findings(con, model, every, source)]
-    judged.bad_rows = len(source.malformed) + _count(con, "FROM judged WHERE bad")
-    judged.problems = _whole(judged, model)
-    if judged.findings:
-        judged.files["violations"] = write_violations(con, model, every, source, scratch / "violations.csv")
-    if judged.bad_rows:
-        judged.files["bad_rows"] = write_bad_rows(con, model.contract, every, source, scratch)
-    good = judged.rows - judged.bad_rows
-    judged.profile = profile(con, model.contract, "(FROM judged WHERE NOT bad)", good, model.spec.holdout.key)
-    if judged.admitted:
-        _write_good_rows(con, model, judged, scratch)
-    return judged
+class _Run:
+    """One file on its way through the engine."""
 
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        model: DeployedModel,
+        scratch: Path,
+        threads: int,
+        doubled: Mapping[str, Sequence[int]],
+        *,
+        admit: bool,
+        keys: bool,
+    ) -> None:
+        self._con, self._model, self._scratch, self._threads, self._admit = con, model, scratch, threads, admit
+        self._every = checks(model.contract)
+        self._judge = Judge(model, self._every)
+        repeated = [number for number, check in enumerate(self._every) if check.key]
+        self._seen = {number: Seen(scratch) for number in repeated}
+        self._doubled = {
+            number: np.unique(np.array(doubled[check.id], dtype=np.int64))
+            for number, check in enumerate(self._every)
+            if check.id in doubled
+        }
+        self._key_files = {number: KeyFile(scratch / f"keys-of-{number}") for number in repeated} if keys else {}
+        self._pool = ThreadPoolExecutor(threads)
+        self._row, self._line = 1, 1
+        self._free: frozenset[int] | None = None
+        self._parts: list[Path] = []
+        self._counts: dict[int | str, int] = {}
+        self._examples: dict[int | str, list[Example]] = {}
+        self._judged = Judged("")
 
-def _violations(con: duckdb.DuckDBPyConnection, model: DeployedModel) -> list[Check]:
-    """Fill `judged` (row, ri, vi, bad) and `violated` (row, number of the check); answers the checks by number."""
-    contract = model.contract
-    single, others = checks(contract), repeated(contract)
-    every = [*single, *others]
-    values = ", ".join(f"{typed(index, column)} AS v{index}" for index, column in enumerate(contract.columns))
-    listed = ", ".join(f"CASE WHEN {check.condition} THEN {number} END" for number, check in enumerate(single))
-    con.execute(
-        f"CREATE TABLE typed AS SELECT *, list_filter([{listed or 'NULL'}], lambda x: x IS NOT NULL)::INT[] AS failed"  # noqa: S608
-        f" FROM (SELECT *, {values} FROM raw)"
-    )
-    con.execute("CREATE TABLE violated AS SELECT row, unnest(failed) AS number FROM typed WHERE len(failed) > 0")
-    for number, check in enumerate(others, start=len(single)):
-        there = " AND ".join(f"{key} IS NOT NULL" for key in check.condition.split(", "))
-        con.execute(
-            f"INSERT INTO violated SELECT row, {number} FROM (SELECT row, row_number() OVER"  # noqa: S608
-            f" (PARTITION BY {check.condition} ORDER BY row) AS nth FROM typed WHERE {there}) WHERE nth > 1"
+    def close(self) -> None:
+        """End what was begun; the scratch folder's owner removes the rest."""
+        self._pool.shutdown(cancel_futures=True)
+        for seen in self._seen.values():
+            seen.close()
+
+    def judge(self, source: Source) -> Judged:
+        """All of it.
+
+        Raises:
+            WholeFile: somewhere it turned out that the file cannot be judged.
+        """
+        judged, self._line = self._judged, 2 if source.header else 1
+        judged.kind = source.kind
+        waiting: deque[Future[Finished]] = deque()
+        for block in self._blocks(source):
+            waiting.append(self._finish(block, source))
+            if len(waiting) > self._threads:
+                self._take(waiting.popleft().result(), source)
+        while waiting:
+            self._take(waiting.popleft().result(), source)
+        source.finish(judged.rows)
+        judged.findings = [*self._findings()]
+        judged.counts = {
+            check.quality: self._counts.get(number, 0) for number, check in enumerate(self._every) if check.quality
+        }
+        judged.keys = {self._every[number].id: file.close() for number, file in self._key_files.items()}
+        judged.problems = whole(judged, self._model)
+        if judged.admitted and self._admit:
+            self._write_dataset()
+        return judged
+
+    def _blocks(self, source: Source) -> Iterator[Block]:
+        """The blocks in order, each held against the rules of one row while the next ones are read."""
+        waiting: deque[Future[Block]] = deque()
+        for reader in source.readers:
+            waiting.append(self._pool.submit(self._judge.judge, self._con.cursor(), reader))
+            if len(waiting) > self._threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _finish(self, block: Block, source: Source) -> Future[Finished]:
+        """Compare a block's keys with those before, and have the rest done beside."""
+        table = block.table
+        for number, (rows, keys) in block.keys.items():
+            if number in self._key_files:
+                self._key_files[number].add(keys, table.places[rows] + self._row)
+            again = rows[self._seen[number].repeated(keys)]
+            if number in self._doubled:
+                again = np.union1d(again, np.flatnonzero(np.isin(table.places + self._row, self._doubled[number])))
+            if len(again):
+                block.violated.append((number, again))
+        block.violated.sort(key=lambda item: item[0])
+        if self._free is None:
+            self._free = free_texts(table, self._model.contract)
+        place = self._row, None if table.lines is None else self._line
+        self._row += table.records
+        self._line += table.lines or 0
+        good = self._scratch / f"good-{len(self._parts)}.parquet" if self._admit else None
+        self._parts += [good] if good else []
+        return self._pool.submit(self._judge.finish, block, source, place, self._free, good)
+
+    def _take(self, done: Finished, source: Source) -> None:
+        """Add a block to the answer."""
+        judged = self._judged
+        judged.rows += done.rows
+        judged.bad_rows += done.bad_rows
+        for key, count in done.counts.items():
+            self._counts[key] = self._counts.get(key, 0) + count
+            known = self._examples.setdefault(key, [])
+            known += done.examples[key][: EXAMPLES - len(known)]
+        self._append("violations", "violations.csv", LIST_HEADER, done.violations)
+        name = "bad-rows.jsonl" if source.kind == "JSON Lines" else "bad-rows.csv"
+        self._append("bad_rows", name, bad_header(source, self._model.contract), done.bad)
+        if done.profile is not None:
+            judged.profile = judged.profile.merged(done.profile) if judged.profile else done.profile
+
+    def _append(self, kind: str, name: str, header: bytes, body: bytes) -> None:
+        if body:
+            path = self._scratch / name
+            with path.open("ab") as file:
+                file.write(body if kind in self._judged.files else header + body)
+            self._judged.files[kind] = path
+
+    def _findings(self) -> Iterator[Finding]:
+        for rule in _MALFORMED:
+            if rule.id in self._counts:
+                yield self._finding(rule, None, Severity.ERROR, rule.id)
+        for number, check in enumerate(self._every):
+            if number in self._counts:
+                yield self._finding(check.rule, check.name or None, check.severity, number)
+
+    def _finding(self, rule: rules.Rule, column: str | None, severity: Severity, key: int | str) -> Finding:
+        return Finding(
+            rule=rule.id,
+            column=column,
+            severity=severity,
+            count=self._counts[key],
+            condition=rule.condition,
+            remedy=rule.remedy,
+            examples=tuple(self._examples[key]),
         )
-    errors = [str(number) for number, check in enumerate(every) if check.severity is Severity.ERROR]
-    con.execute(
-        "CREATE TABLE judged AS SELECT typed.* EXCLUDE (failed), wrong.row IS NOT NULL AS bad FROM typed LEFT JOIN"  # noqa: S608
-        f" (SELECT DISTINCT row FROM violated WHERE number IN ({', '.join(errors) or '-1'})) AS wrong USING (row)"
-    )
-    con.execute("DROP TABLE typed")
-    return every
+
+    def _write_dataset(self) -> None:
+        judged = self._judged
+        done = {
+            name: self._pool.submit(join, self._con.cursor(), self._parts, self._scratch / f"{name}.parquet", held=held)
+            for name, held in (("train", False), ("holdout", True))
+        }
+        judged.train_rows, judged.holdout_rows = done["train"].result(), done["holdout"].result()
+        for part in self._parts:
+            part.unlink()
+        judged.files |= {name: self._scratch / f"{name}.parquet" for name in done}
 
 
-def _findings(
-    con: duckdb.DuckDBPyConnection, model: DeployedModel, every: list[Check], source: Source
-) -> Iterator[Finding]:
-    counts = con.execute("SELECT number, count(*) FROM violated GROUP BY 1 ORDER BY 1").fetchall()
-    for number, count in counts:
-        check = every[number]
-        column = "NULL" if check.index is None else f"r{check.index}"
-        first = con.execute(
-            f"SELECT row, {column} FROM violated JOIN judged USING (row) WHERE number = {number}"  # noqa: S608
-            f" ORDER BY row LIMIT {_EXAMPLES}"
-        ).fetchall()
-        examples = (
-            Example(row=row, line=line(source, row), value=shown(value, check.column, model)) for row, value in first
-        )
-        yield Finding(
-            rule=check.rule.id,
-            column=check.column.name if check.column else None,
-            severity=check.severity,
-            count=count,
-            condition=check.rule.condition,
-            remedy=check.rule.remedy,
-            examples=tuple(examples),
-        )
-
-
-def _malformed(found: list[Malformed]) -> Iterator[Finding]:
-    for rule in (rules.FIELD_COUNT, rules.OPEN_QUOTE, rules.ENCODING, rules.JSON):
-        if mine := [item for item in found if item.rule is rule]:
-            yield Finding(
-                rule=rule.id,
-                column=None,
-                severity=Severity.ERROR,
-                count=len(mine),
-                condition=rule.condition,
-                remedy=rule.remedy,
-                # What was found, not the text: it may hold a restricted value in any place.
-                examples=tuple(Example(row=item.row, line=item.line, value=item.found) for item in mine[:_EXAMPLES]),
-            )
-
-
-def _whole(judged: Judged, model: DeployedModel) -> list[Problem]:
+def whole(judged: Judged, model: DeployedModel) -> list[Problem]:
+    """What is wrong with all rows together: their number, and the share of bad ones."""
     contract, problems = model.contract, []
     if judged.rows < contract.min_rows or (contract.max_rows is not None and judged.rows > contract.max_rows):
         allowed = f"at least {contract.min_rows}" + (f", at most {contract.max_rows}" if contract.max_rows else "")
@@ -176,25 +276,3 @@ def _whole(judged: Judged, model: DeployedModel) -> list[Problem]:
 
 def _problem(rule: rules.Rule, found: str) -> Problem:
     return Problem(rule=rule.id, found=found, condition=rule.condition, remedy=rule.remedy)
-
-
-def _write_good_rows(con: duckdb.DuckDBPyConnection, model: DeployedModel, judged: Judged, scratch: Path) -> None:
-    named = ", ".join(f"v{index} AS {quoted(name)}" for index, name in enumerate(model.contract.names))
-    con.execute(
-        f"CREATE TABLE good AS SELECT *, {held_out(model)} AS interlock_held_out FROM"  # noqa: S608
-        f" (SELECT row AS interlock_row, {named} FROM judged WHERE NOT bad)"
-    )
-    for name, condition in (("train", "NOT interlock_held_out"), ("holdout", "interlock_held_out")):
-        target = scratch / f"{name}.parquet"
-        con.execute(
-            "COPY (SELECT * EXCLUDE (interlock_row, interlock_held_out) FROM good"  # noqa: S608
-            f" WHERE {condition} ORDER BY interlock_row) TO {text(str(target))} (FORMAT parquet, COMPRESSION zstd)"
-        )
-        judged.files[name] = target
-    judged.holdout_rows = _count(con, "FROM good WHERE interlock_held_out")
-    judged.train_rows = judged.rows - judged.bad_rows - judged.holdout_rows
-
-
-def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:
-    answer = con.execute(f"SELECT count(*) {rows}").fetchone()
-    return int(answer[0]) if answer else 0

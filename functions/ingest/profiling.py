@@ -1,96 +1,132 @@
-"""The profile of the judged rows, counted by the engine."""
+"""The profile of a block's good rows; those of all blocks are added."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any
 
-import duckdb
+import numpy as np
+import numpy.typing as npt
 
-from interlock.contract import Column, ColumnType, Contract
+from ingest.parsing import Mask
+from ingest.tables import Table
+from interlock.contract import ColumnType, Contract
 from interlock.stats.profile import GAMMA, MAX_CATEGORIES, TINY, NumberProfile, Profile, TextProfile
 
 _LOG_GAMMA = math.log(GAMMA)
-_AS_NUMBER = {
-    ColumnType.INTEGER: "CAST({} AS DOUBLE)",
-    ColumnType.NUMBER: "{}",
-    ColumnType.DATE: "CAST(date_diff('day', DATE '1970-01-01', {}) AS DOUBLE)",
-    ColumnType.TIMESTAMP: "epoch({})",
-}
+_SAMPLE = 20_000
+# A date counts in days, a time in seconds.
+_UNIT = {ColumnType.TIMESTAMP: 1e-6}
 
 
-def profile(con: duckdb.DuckDBPyConnection, contract: Contract, table: str, rows: int, salt: str) -> Profile:
-    """Profile the typed columns `v0`, `v1` … of a table; `salt` hides the texts of restricted columns."""
+def free_texts(table: Table, contract: Contract) -> frozenset[int]:
+    """Columns that are free text, judged by a file's first rows: most values come once, and there are many.
+
+    Counting every one of them would tell nobody anything; their lengths are kept.
+    """
+    columns = [index for index, column in enumerate(contract.columns) if column.type is ColumnType.STRING]
+    if not columns:
+        return frozenset()
+    counts = ", ".join(f"count(r{index}), count(DISTINCT r{index})" for index in columns)
+    found = table.con.execute(
+        f"SELECT {counts} FROM {table.relation([f'r{index}' for index in columns])} WHERE nth < {_SAMPLE}"  # noqa: S608
+    ).fetchall()[0]
+    return frozenset(
+        index
+        for index, count, distinct in zip(columns, found[::2], found[1::2], strict=True)
+        if distinct > MAX_CATEGORIES and distinct > count / 2
+    )
+
+
+def profile(table: Table, contract: Contract, bad: Mask, salt: str, free: frozenset[int]) -> Profile:
+    """Profile a block without its bad rows; `salt` hides the texts of restricted columns."""
+    good = ~bad
+    rows = int(good.sum())
     numbers, texts = {}, {}
     for index, column in enumerate(contract.columns):
-        if column.type in _AS_NUMBER and column.restricted:
+        found = table.columns[index]
+        if found.values is None or column.type is ColumnType.BOOLEAN:
+            continue
+        there = found.there & good
+        if column.restricted:
             # Bounds and bins of numbers would be values.
-            count, missing = _one(con, f"SELECT count(v{index}), count(*) - count(v{index}) FROM {table}")  # noqa: S608
-            texts[column.name] = TextProfile(count=count, missing=missing, other=count)
-        elif column.type in _AS_NUMBER:
-            numbers[column.name] = _numbers(con, f"({_AS_NUMBER[column.type].format(f'v{index}')})", table)
+            count = int(there.sum())
+            texts[column.name] = TextProfile(count=count, missing=rows - count, other=count)
         else:
-            texts[column.name] = _texts(con, f"CAST(v{index} AS VARCHAR)", table, column, salt)
-    return Profile(rows=rows, numbers=numbers, texts=texts)
+            values = found.values[there].astype(np.float64) * _UNIT.get(column.type, 1.0)
+            numbers[column.name] = _numbers(values, rows - len(values))
+    named = [index for index, column in enumerate(contract.columns) if column.name not in {*numbers, *texts}]
+    if named:
+        texts |= _texts(table, contract, named, bad, salt, free)
+    ordered = {column.name: texts[column.name] for column in contract.columns if column.name in texts}
+    return Profile(rows=rows, numbers=numbers, texts=ordered)
 
 
-def _numbers(con: duckdb.DuckDBPyConnection, value: str, table: str) -> NumberProfile:
-    count, missing, low, high, zero = _one(
-        con,
-        f"SELECT count({value}), count(*) - count({value}), min({value}), max({value}), "  # noqa: S608
-        f"count(*) FILTER (abs({value}) < {TINY}) FROM {table}",
-    )
-    if not count:
+def _numbers(values: npt.NDArray[np.float64], missing: int) -> NumberProfile:
+    if not len(values):
         return NumberProfile(missing=missing)
+    low, high = float(values.min()), float(values.max())
     # In units of the largest one, or the squares of huge values would leave the type's range.
     unit = max(abs(low), abs(high)) or 1.0
-    mean, spread = _one(con, f"SELECT avg({value} / {unit!r}), var_pop({value} / {unit!r}) FROM {table}")  # noqa: S608
-    bucket = f"CAST(ceil(ln(abs({value})) / {_LOG_GAMMA!r}) AS INTEGER)"
-    found = con.execute(
-        f"SELECT sign({value}), {bucket}, count(*) FROM {table} WHERE abs({value}) >= {TINY} GROUP BY 1, 2"  # noqa: S608
-    ).fetchall()
+    scaled = values / unit
+    mean = float(scaled.mean())
+    spread = float(np.square(scaled - mean).sum())
+    sizes = np.abs(values)
+    tiny = sizes < TINY
+    zero = int(tiny.sum())
+    below = values < 0
     return NumberProfile(
-        count=count,
+        count=len(values),
         missing=missing,
         minimum=low,
         maximum=high,
         mean=mean * unit,
-        m2=spread * count * unit * unit,
+        m2=spread * unit * unit,
         zero=zero,
-        positive={index: number for sign, index, number in found if sign > 0},
-        negative={index: number for sign, index, number in found if sign < 0},
+        positive=_buckets(sizes[~(below | tiny)] if zero or low < 0 else sizes),
+        negative=_buckets(sizes[below & ~tiny]) if low < 0 else {},
     )
 
 
-def _texts(con: duckdb.DuckDBPyConnection, value: str, table: str, column: Column, salt: str) -> TextProfile:
-    count, missing, shortest, longest = _one(
-        con,
-        f"SELECT count({value}), count(*) - count({value}), min(length({value})), max(length({value})) FROM {table}",  # noqa: S608
-    )
-    found = con.execute(
-        f"SELECT {value}, count(*) FROM {table} WHERE {value} IS NOT NULL"  # noqa: S608
-        f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_CATEGORIES}"
-    ).fetchall()
-    # A restricted column keeps how many there are of each, not which they are.
-    names = [masked(name, salt) if column.restricted else name for name, _ in found]
-    categories = dict(zip(names, (number for _, number in found), strict=True))
-    return TextProfile(
-        count=count,
-        missing=missing,
-        categories=categories,
-        other=count - sum(categories.values()),
-        shortest=None if column.restricted else shortest,
-        longest=None if column.restricted else longest,
-    )
+def _buckets(sizes: npt.NDArray[np.float64]) -> dict[int, int]:
+    if not len(sizes):
+        return {}
+    places = np.ceil(np.log(sizes) / _LOG_GAMMA).astype(np.int64)
+    first = int(places.min())
+    counts = np.bincount(places - first)
+    return {first + place: int(counts[place]) for place in np.flatnonzero(counts).tolist()}
+
+
+def _texts(
+    table: Table, contract: Contract, columns: list[int], bad: Mask, salt: str, free: frozenset[int]
+) -> dict[str, TextProfile]:
+    """Counts, lengths and, apart from free text, the most frequent texts of columns."""
+    names = [f"v{index}" for index in columns]
+    relation = table.relation(names, bad if bad.any() else None)
+    counts = ", ".join(f"count({name}), min(length({name}::VARCHAR)), max(length({name}::VARCHAR))" for name in names)
+    summary = table.con.execute(f"SELECT count(*), {counts} FROM {relation}").fetchall()[0]  # noqa: S608
+    rows, found = summary[0], {}
+    for index, name, place in zip(columns, names, range(1, len(summary), 3), strict=True):
+        column, (count, shortest, longest) = contract.columns[index], summary[place : place + 3]
+        categories: dict[str, int] = {}
+        if index not in free:
+            counted = table.con.execute(
+                f"SELECT {name}::VARCHAR, count(*) FROM {relation} WHERE {name} IS NOT NULL"  # noqa: S608
+                f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_CATEGORIES}"
+            ).fetchall()
+            # A restricted column keeps how many there are of each, not which they are.
+            categories = {masked(text, salt) if column.restricted else text: number for text, number in counted}
+        found[column.name] = TextProfile(
+            count=count,
+            missing=rows - count,
+            categories=categories,
+            other=count - sum(categories.values()),
+            shortest=None if column.restricted else shortest,
+            longest=None if column.restricted else longest,
+        )
+    return found
 
 
 def masked(value: str, salt: str) -> str:
     """A stand-in for a restricted text: the same for the same text, so that counts can be added."""
     return "#" + hashlib.sha256(f"{salt}\x1f{value}".encode()).hexdigest()[:8]
-
-
-def _one(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    answer = con.execute(query).fetchone()
-    assert answer is not None  # noqa: S101 - an aggregate always answers
-    return answer

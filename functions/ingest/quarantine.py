@@ -8,114 +8,144 @@ violations is for reading: it masks restricted values, and writes such a cell as
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
+from operator import itemgetter
 
-import duckdb
+import numpy as np
 
 from ingest.checks import Check
+from ingest.parsing import Positions
 from ingest.profiling import masked
-from ingest.records import opened
 from ingest.source import Source
+from ingest.tables import Table, csv_line
 from interlock.cells import harmless
-from interlock.contract import Column, Contract, Severity
-from interlock.models import DeployedModel
+from interlock.contract import Contract, Severity
 
+LIST_HEADER = b"row,line,column,rule,severity,value\r\n"
 _LONGEST_SHOWN = 200
+_harmless = lru_cache(maxsize=10_000)(harmless)
 
 
-def write_violations(
-    con: duckdb.DuckDBPyConnection, model: DeployedModel, every: list[Check], source: Source, target: Path
-) -> Path:
-    """Every violation, complete, as CSV."""
-    with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "line", "column", "rule", "severity", "value"])
-        for item in source.malformed:
-            writer.writerow([item.row, item.line, "", item.rule.id, Severity.ERROR, item.found])
-        for number, check in enumerate(every):
-            value = "NULL" if check.index is None else f"r{check.index}"
-            rows = con.execute(
-                f"SELECT row, {value} FROM violated JOIN judged USING (row) WHERE number = {number} ORDER BY row"  # noqa: S608
-            )
-            name = check.column.name if check.column else ""
-            while batch := rows.fetchmany(10_000):
-                for row, text in batch:
-                    cell = harmless(shown(text, check.column, model) or "")
-                    writer.writerow([row, line(source, row), name, check.rule.id, check.severity, cell])
-    return target
+@dataclass(frozen=True)
+class Violations:
+    """The violations of a block, ordered by record and check; malformed records are apart, in the table.
 
-
-def write_bad_rows(
-    con: duckdb.DuckDBPyConnection, contract: Contract, every: list[Check], source: Source, folder: Path
-) -> Path:
-    """The bad rows with their number and reasons in front: mend them, drop these two columns, send them again.
-
-    CSV as CSV with its own delimiter, JSON Lines as JSON Lines, and Parquet's as CSV.
+    `places` are the records and `checks` the numbers of the checks [violations], `texts` the values as they may be
+    shown.
     """
-    reasons: dict[int, list[str]] = {item.row: [item.rule.id] for item in source.malformed}
-    for row, number in con.execute("SELECT row, number FROM violated ORDER BY row, number").fetchall():
-        if (check := every[number]).severity is Severity.ERROR:
-            name = f"{check.column.name}: " if check.column else ""
-            reasons.setdefault(row, []).append(f"{name}{check.rule.id}")
-    lines = _json_lines if source.kind == "JSON Lines" else _csv_lines
-    target = folder / ("bad-rows.jsonl" if source.kind == "JSON Lines" else "bad-rows.csv")
-    with target.open("wb") as file:
-        file.writelines(lines(con, contract, source, {row: reasons[row] for row in sorted(reasons)}))
-    return target
+
+    places: Positions
+    checks: Positions
+    texts: list[str | None]
 
 
-def _csv_lines(
-    con: duckdb.DuckDBPyConnection, contract: Contract, source: Source, reasons: dict[int, list[str]]
-) -> Iterator[bytes]:
+def listed(table: Table, every: Sequence[Check], violated: list[tuple[int, Positions]], salt: str) -> Violations:
+    """Bring what each check found into the order of the rows."""
+    if not violated:
+        return Violations(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), [])
+    rows = np.concatenate([found for _, found in violated])
+    numbers = np.concatenate([np.full(len(found), number) for number, found in violated])
+    shown: list[str | None] = []
+    for number, found in violated:
+        shown += _shown(table, every[number], found, salt)
+    order = np.lexsort((numbers, rows))
+    return Violations(table.places[rows[order]], numbers[order], [shown[place] for place in order.tolist()])
+
+
+def _shown(table: Table, check: Check, rows: Positions, salt: str) -> Sequence[str | None]:
+    if check.index is None or check.column is None:
+        return [None] * len(rows)
+    values = table.texts(check.index, rows)
+    if check.column.restricted:
+        return [None if value is None else masked(value, salt) for value in values]
+    return [None if value is None else value[:_LONGEST_SHOWN] for value in values]
+
+
+def violation_lines(
+    table: Table, every: Sequence[Check], found: Violations, first_row: int, first_line: int | None
+) -> bytes:
+    """The block's part of the list of violations."""
+    lines: Iterable[int | None] = repeat(None)
+    if first_line is not None:
+        lines = (table.lines_of(found.places) + first_line).tolist()
+    numbers = found.checks.tolist()
+    names, kinds = [check.name for check in every], [check.rule.id for check in every]
+    about = names, kinds, [check.severity.value for check in every]
+    rows: Iterable[tuple[int, int | None, str, str, str, str]] = zip(
+        (found.places + first_row).tolist(),
+        lines,
+        *(map(item.__getitem__, numbers) for item in about),
+        map(_harmless, (text or "" for text in found.texts)),
+        strict=False,
+    )
+    if table.malformed:
+        broken = [
+            (
+                *(first_row + item.place, None if first_line is None else first_line + item.line),
+                *("", item.rule.id, Severity.ERROR.value, item.found),
+            )
+            for item in table.malformed
+        ]
+        rows = sorted([*broken, *rows], key=itemgetter(0))
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode()
+
+
+def bad_header(source: Source, contract: Contract) -> bytes:
+    """The first line of the bad rows: the file's own header behind two columns; JSON Lines have none."""
+    if source.kind == "JSON Lines":
+        return b""
+    header = source.header or csv_line([column.in_file for column in contract.columns]).encode()
+    return source.delimiter.join(("interlock_row", "interlock_reasons", "")).encode() + header + b"\n"
+
+
+def bad_lines(
+    table: Table, source: Source, every: Sequence[Check], found: Violations, first_row: int
+) -> tuple[bytes, int]:
+    """The block's bad rows with their number and reasons in front, and how many they are.
+
+    Mend them, drop the two columns, send them again. CSV as CSV with its own delimiter, JSON Lines as JSON Lines, and
+    Parquet's as CSV.
+    """
+    names = [f"{check.name}: {check.rule.id}" if check.name else check.rule.id for check in every]
+    grave = np.array([check.severity is Severity.ERROR for check in every], dtype=bool)[found.checks]
+    rows, first, counts = np.unique(found.places[grave], return_index=True, return_counts=True)
+    numbers = found.checks[grave].tolist()
+    why = [
+        names[numbers[low]] if count == 1 else "; ".join([names[number] for number in numbers[low : low + count]])
+        for low, count in zip(first.tolist(), counts.tolist(), strict=True)
+    ]
+    places = rows.tolist()
+    if table.malformed:
+        broken = {item.place: item.rule.id for item in table.malformed}
+        pairs = sorted([*zip(places, why, strict=True), *broken.items()])
+        places, why = [place for place, _ in pairs], [reason for _, reason in pairs]
+    raws = table.raw(places)
+    if source.kind == "JSON Lines":
+        wrong = {item.place for item in table.malformed}
+        return b"".join(
+            _json_line(first_row + place, reason, raw, broken=place in wrong)
+            for place, reason, raw in zip(places, why, raws, strict=True)
+        ), len(places)
     mark = source.delimiter
-    header = source.header or _csv_line(contract.names).encode()
-    yield f"interlock_row{mark}interlock_reasons{mark}".encode() + header + b"\n"
-    for row, raw in _rows(con, contract, source, reasons):
-        why = _csv_line(["; ".join(reasons[row])])
-        yield f"{row}{mark}{why}{mark}".encode() + raw + b"\n"
+    written = {reason: f"{mark}{csv_line([reason])}{mark}".encode() for reason in set(why)}
+    return b"".join(
+        [
+            b"%d%b%b\n" % (first_row + place, written[reason], raw)
+            for place, reason, raw in zip(places, why, raws, strict=True)
+        ]
+    ), len(places)
 
 
-def _json_lines(
-    con: duckdb.DuckDBPyConnection, contract: Contract, source: Source, reasons: dict[int, list[str]]
-) -> Iterator[bytes]:
-    malformed = {item.row for item in source.malformed}
-    for row, raw in _rows(con, contract, source, reasons):
-        about = {"interlock_row": row, "interlock_reasons": "; ".join(reasons[row])}
-        if row in malformed:
-            yield json.dumps({**about, "interlock_line": raw.decode("utf-8", "backslashreplace")}).encode() + b"\n"
-        else:
-            members = raw.strip().removeprefix(b"{").lstrip()
-            yield json.dumps(about)[:-1].encode() + (b"" if members == b"}" else b", ") + members + b"\n"
-
-
-def _rows(
-    con: duckdb.DuckDBPyConnection, contract: Contract, source: Source, wanted: dict[int, list[str]]
-) -> Iterator[tuple[int, bytes]]:
-    """Rows as they came: the file's own bytes, or Parquet's values as CSV."""
-    if source.records is None:
-        columns = ", ".join(f"r{index}" for index in range(len(contract.columns)))
-        for row, *values in con.execute(f"SELECT row, {columns} FROM judged WHERE bad ORDER BY row").fetchall():  # noqa: S608
-            yield row, _csv_line(values).encode()
-        return
-    starts, ends = source.records.starts, source.records.ends
-    with opened(source.path) as data:
-        for row in wanted:
-            yield row, data[starts[row - 1] : ends[row - 1]].removesuffix(b"\r")
-
-
-def shown(value: str | None, column: Column | None, model: DeployedModel) -> str | None:
-    """A value as a report may show it."""
-    if value is None or column is None:
-        return None
-    return masked(value, model.spec.holdout.key) if column.restricted else value[:_LONGEST_SHOWN]
-
-
-def line(source: Source, row: int) -> int | None:
-    """The line of a text file on which a row begins."""
-    return int(source.records.lines[row - 1]) if source.records is not None else None
-
-
-def _csv_line(values: Sequence[str | None]) -> str:
-    return ",".join('"' + value.replace('"', '""') + '"' if value is not None else "" for value in values)
+def _json_line(row: int, reasons: str, raw: bytes, *, broken: bool) -> bytes:
+    about = {"interlock_row": row, "interlock_reasons": reasons}
+    if broken:
+        return json.dumps({**about, "interlock_line": raw.decode("utf-8", "backslashreplace")}).encode() + b"\n"
+    members = raw.strip().removeprefix(b"{").lstrip()
+    return json.dumps(about)[:-1].encode() + (b"" if members == b"}" else b", ") + members + b"\n"

@@ -1,184 +1,168 @@
-"""Opens an upload: what it is by its bytes, not by its name, and its rows as one table of text.
-
-The table `raw` has `row` (1-based record of the file) and, as text, `r0`, `r1` … for the contract's columns in order;
-a value that is one of the contract's null tokens is NULL.
-"""
+"""Opens an upload: what it is by its bytes, not by its name, and its rows block by block."""
 
 from __future__ import annotations
 
+import codecs
 import csv
-import gzip
-import zlib
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 
 from ingest import rules
-from ingest.records import BOM, FIELD_MARK, Malformed, Records, first_record, rewrite, rewrite_lines, split
-from interlock.contract import Column, ColumnType, Contract
-from interlock.formats import c_format
-from interlock.sql import quoted, text
+from ingest.failure import WholeFile
+from ingest.native import LINES, JsonTable, ParquetTable
+from ingest.records import Block, Form, Stream, blocks
+from ingest.streams import Peeked, Upload, Utf8, unpacked
+from ingest.tables import CsvTable, Layout, Table
+from interlock.contract import Contract, Dialect
+from interlock.sql import text
 
 _DELIMITERS = (",", ";", "\t", "|")
-# What /tmp holds beside the unpacked copy and the files of the answer; a bomb is recognised long before.
-_MAX_BYTES = 2 << 30
-_MAX_GROWTH = 200
-_MAX_LINE = 16_000_000
+_LONGEST_HEADER = 1 << 20
+_CHUNK = 1 << 20
+# Rows of a Parquet file that are judged together, at least; row groups stay whole.
+_ROWS = 100_000
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 _FOREIGN = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ": "compressed with xz",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"ARROW1": "an Arrow file",
     b"Obj\x01": "an Avro file",
     b"%PDF": "a PDF",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
     b"[": "one JSON array, not JSON Lines",
 }
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
-
-class WholeFile(Exception):
-    """The file as a whole cannot be judged row by row."""
-
-    def __init__(self, rule: rules.Rule, found: str) -> None:
-        super().__init__(found)
-        self.rule = rule
-        self.found = found
+# Makes the next block a table, in whichever thread; the cursor belongs to the table from then on.
+Reader = Callable[[duckdb.DuckDBPyConnection], Table]
 
 
 @dataclass
 class Source:
-    """An opened upload.
+    """An opened upload: what it is, and how its blocks are read, in order. `header` and `delimiter` are CSV's.
 
-    `records` is there for text files, `header` and `delimiter` for CSV; `malformed` are the rows that are not in the
-    table.
+    `seen` are the names that JSON objects had so far.
     """
 
     kind: str
-    path: Path
-    rows: int
-    records: Records | None = None
+    readers: Iterator[Reader]
+    contract: Contract
     header: bytes = b""
     delimiter: str = ","
-    malformed: list[Malformed] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def finish(self, rows: int) -> None:
+        """Look at the whole file after its last row.
+
+        Raises:
+            WholeFile: it had no rows, or only rows without a column that the contract wants.
+        """
+        if not rows:
+            raise WholeFile(
+                rules.EMPTY, "a header and no rows" if self.kind == "CSV" and self.header else "the file has no rows"
+            )
+        if self.seen:
+            _check_names(self.seen, self.contract)
 
 
-def open_source(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, scratch: Path) -> Source:
-    """Recognise the file and fill the table `raw`.
+def open_source(con: duckdb.DuckDBPyConnection, upload: Upload, contract: Contract, scratch: Path) -> Source:
+    """Recognise the file; its rows are read later, by the source's readers.
 
     Raises:
         WholeFile: nothing in it can be judged: empty, not readable, other columns than the contract's.
     """
-    if path.stat().st_size == 0:
-        raise WholeFile(rules.EMPTY, "the file has 0 bytes")
-    path = _unpacked(path, scratch)
-    if (size := path.stat().st_size) > _MAX_BYTES:
-        raise WholeFile(rules.TOO_LARGE, f"it has {size / 1e6:,.0f} MB; allowed: {_MAX_BYTES / 1e6:,.0f} MB")
-    with path.open("rb") as file:
-        start = file.read(4096).removeprefix(BOM)
+    stream, packed = unpacked(upload)
+    start = stream.peek(4096)
     if start.startswith(b"PAR1"):
-        return _parquet(con, path, contract)
+        return _parquet(con, _as_file(upload, stream, scratch, packed=packed), contract)
+    dialect = contract.dialect or Dialect()
+    encoding = dialect.encoding or next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
+    if encoding == "utf-16" and not any(start.startswith(mark) for mark in _MARKS):
+        # Nearly every text begins with a sign of the first 256.
+        encoding = "utf-16-be" if start.startswith(b"\x00") else "utf-16-le"
+    if encoding != "utf-8":
+        stream = Peeked(Utf8(stream, encoding))
+        start = stream.peek(4096)
+    if start.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+        start = stream.peek(4096)
     for mark, meaning in _FOREIGN.items():
         if start.startswith(mark):
             raise WholeFile(rules.UNREADABLE, f"it is {meaning}")
     if b"\x00" in start:
-        raise WholeFile(rules.UNREADABLE, "it is binary or UTF-16, not UTF-8 text or Parquet")
+        raise WholeFile(rules.UNREADABLE, "it is binary, or UTF-16 without a byte order mark and undeclared")
     if start.lstrip().startswith(b"{"):
-        return _json_lines(con, path, contract, scratch)
-    return _csv(con, path, contract, scratch)
+        return _json_lines(stream, contract)
+    return _csv(stream, contract, dialect)
 
 
-def _unpacked(path: Path, scratch: Path) -> Path:
-    with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            return path
-    plain = scratch / "unpacked"
-    limit = min(_MAX_BYTES, path.stat().st_size * _MAX_GROWTH + (1 << 20))
+def _csv(stream: Peeked, contract: Contract, dialect: Dialect) -> Source:
+    quote = '"' if dialect.quote is None else dialect.quote
+    if dialect.header:
+        header = stream.line(_LONGEST_HEADER).rstrip(b"\r\n")
+        delimiter, names = _delimiter(_decoded(header), contract, dialect, quote)
+        _check_header(names, contract)
+    else:
+        header, first = b"", _decoded(stream.peek(_LONGEST_HEADER).partition(b"\n")[0].rstrip(b"\r"))
+        names = [column.in_file for column in contract.columns]
+        marks = [dialect.delimiter] if dialect.delimiter else _DELIMITERS
+        delimiter = next((mark for mark in marks if len(_fields(first, mark, quote)) == len(names)), marks[0])
+    layout = Layout(
+        contract=contract,
+        form=Form(delimiter.encode(), quote.encode() or None, len(names)),
+        fields=tuple(names.index(column.in_file) for column in contract.columns),
+        decimal=dialect.decimal,
+        thousands=dialect.thousands,
+    )
+    readers = (partial(_csv_table, block=block, layout=layout) for block in blocks(stream, layout.form))
+    return Source("CSV", readers, contract, header, delimiter)
+
+
+def _csv_table(con: duckdb.DuckDBPyConnection, block: Block, layout: Layout) -> Table:
+    return CsvTable(con, block, layout)
+
+
+def _decoded(line: bytes) -> str:
     try:
-        with gzip.open(path, "rb") as packed, plain.open("wb") as file:
-            written = 0
-            while chunk := packed.read(1 << 20):
-                written += file.write(chunk)
-                if written > limit:
-                    raise WholeFile(rules.TOO_LARGE, f"it unpacks to more than {limit / 1e6:,.0f} MB")
-    except EOFError:
-        raise WholeFile(rules.UNREADABLE, "the gzip stream is cut off: the upload or the export broke") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise WholeFile(rules.UNREADABLE, f"the gzip stream is damaged: {error}") from None
-    if written == 0:
-        raise WholeFile(rules.EMPTY, "the unpacked file has 0 bytes")
-    return plain
-
-
-def _csv(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, scratch: Path) -> Source:
-    try:
-        header = first_record(path).decode("utf-8")
+        return line.decode()
     except UnicodeDecodeError:
         raise WholeFile(rules.UNREADABLE, "the header is not UTF-8") from None
-    delimiter, names = _delimiter(header, contract)
-    _check_header(names, contract)
-    records = split(path, delimiter.encode(), len(names))
-    if records.rows == 0:
-        raise WholeFile(rules.EMPTY, "the file has a header and no rows")
-    _check_lengths(records)
-    # An empty field is an empty text; whether that means nothing is for the contract's null tokens to say.
-    fields = [f"coalesce(f{names.index(name)}, '')" for name in contract.names]
-    values = ", ".join(
-        f"{_nulled(value, contract, column)} AS r{index}"
-        for index, (value, column) in enumerate(zip(fields, contract.columns, strict=True))
+
+
+def _fields(line: str, mark: str, quote: str) -> list[str]:
+    reader = (
+        csv.reader([line], delimiter=mark, quotechar=quote)
+        if quote
+        else csv.reader([line], delimiter=mark, quoting=csv.QUOTE_NONE)
     )
-    listed = [f"f{index}" for index in range(len(names))]
-    if records.regular and records.line_end and not records.malformed:
-        _create(
-            *(con, f"TABLE raw AS SELECT row_number() OVER () AS row, {values}", path, listed),
-            {"header": True, "delim": delimiter, "quote": '"', "escape": '"', "new_line": records.line_end},
-        )
-    else:
-        # Number the rows in the file, so that the engine cannot count them differently.
-        rewrite(path, records, delimiter.encode(), scratch / "numbered")
-        _create(
-            *(con, f"TABLE raw AS SELECT CAST(nr AS BIGINT) AS row, {values}", scratch / "numbered", ["nr", *listed]),
-            {"header": False, "delim": delimiter, "quote": '"', "escape": '"', "new_line": "\\n"},
-        )
-        (scratch / "numbered").unlink()
-    _check_count(con, records.rows - len(records.malformed))
-    return Source("CSV", path, records.rows, records, records.header, delimiter, records.malformed)
+    return next(reader, [])
 
 
-def _create(
-    con: duckdb.DuckDBPyConnection, what: str, path: Path, columns: list[str], options: Mapping[str, bool | str]
-) -> None:
-    """Create a table or view from a regular text file, every column as text."""
-    declared = ", ".join(f"'{name}': 'VARCHAR'" for name in columns)
-    said = ", ".join(f"{name}={text(value) if isinstance(value, str) else value}" for name, value in options.items())
-    with _damaged("its text cannot be split into rows"):
-        con.execute(
-            f"CREATE {what} FROM read_csv({text(str(path))}, auto_detect=false, columns={{{declared}}}, {said},"
-            f" max_line_size={_MAX_LINE + 100})"
-        )
-
-
-def _delimiter(header: str, contract: Contract) -> tuple[str, list[str]]:
+def _delimiter(header: str, contract: Contract, dialect: Dialect, quote: str) -> tuple[str, list[str]]:
     """The delimiter that finds most of the contract's columns in the header; a comma when none does."""
-    known = set(contract.names)
-    read = {mark: next(csv.reader([header], delimiter=mark), []) for mark in _DELIMITERS}
-    best = max(_DELIMITERS, key=lambda mark: len(known & set(read[mark])))
+    known = {column.in_file for column in contract.columns}
+    marks = [dialect.delimiter] if dialect.delimiter else _DELIMITERS
+    read = {mark: _fields(header, mark, quote) for mark in marks}
+    best = max(marks, key=lambda mark: len(known & set(read[mark])))
     return best, read[best]
 
 
 def _check_header(names: list[str], contract: Contract) -> None:
-    if not set(names) & set(contract.names):
+    known = [column.in_file for column in contract.columns]
+    if not set(names) & set(known):
         # Without a header these are values, maybe of a restricted column: not for a report.
         raise WholeFile(
             rules.MISSING_COLUMN,
             f"the first line holds {len(names)} fields and none of them is a column's name (is the header missing?);"
-            f" the contract's columns are {', '.join(contract.names)[:500]}",
+            f" the contract's columns are {', '.join(known)[:500]}",
         )
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise WholeFile(rules.DUPLICATED_COLUMN, f"columns that stand twice in the header: {', '.join(doubled)}")
@@ -186,111 +170,79 @@ def _check_header(names: list[str], contract: Contract) -> None:
 
 
 def _check_columns(names: list[str], contract: Contract) -> None:
-    if missing := [name for name in contract.names if name not in names]:
+    known = [column.in_file for column in contract.columns]
+    if missing := [name for name in known if name not in names]:
         raise WholeFile(rules.MISSING_COLUMN, f"missing: {', '.join(missing)}; the file has: {', '.join(names)[:500]}")
-    if unknown := [name for name in names if name not in contract.names]:
+    if unknown := [name for name in names if name not in known]:
         raise WholeFile(rules.UNKNOWN_COLUMN, f"not in the contract: {', '.join(unknown)[:500]}")
 
 
+def _check_names(found: set[str], contract: Contract) -> None:
+    """JSON leaves a missing value out: only a required column must be there at all."""
+    optional = [column.in_file for column in contract.columns if not column.required]
+    _check_columns([*sorted(found), *(name for name in optional if name not in found)], contract)
+
+
+def _json_lines(stream: Stream, contract: Contract) -> Source:
+    source = Source("JSON Lines", iter(()), contract)
+
+    def read(con: duckdb.DuckDBPyConnection, block: Block) -> Table:
+        table = JsonTable(con, block, contract)
+        source.seen |= table.names
+        return table
+
+    source.readers = (partial(read, block=block) for block in blocks(stream, LINES))
+    return source
+
+
+def _as_file(upload: Upload, stream: Peeked, scratch: Path, *, packed: bool) -> Path:
+    """Parquet is read from its end, and its reader wants a file: one that is not on this machine yet is brought here.
+
+    Raises:
+        WholeFile: it does not fit beside the files of the answer.
+    """
+    local = getattr(upload, "path", None)
+    if isinstance(local, Path) and not packed:
+        return local
+    target, room = scratch / "upload.parquet", shutil.disk_usage(scratch).free // 2
+    with target.open("wb") as file:
+        while chunk := stream.read(_CHUNK):
+            if file.tell() + len(chunk) > room:
+                raise WholeFile(rules.TOO_LARGE, f"a Parquet file may have {room / 1e6:,.0f} MB here")
+            file.write(chunk)
+    return target
+
+
 def _parquet(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract) -> Source:
-    origin = f"read_parquet({text(str(path))}, binary_as_string=true, file_row_number=true)"
-    with _damaged("it begins like Parquet and is cut off or damaged"):
-        described = con.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {origin}").fetchall()  # noqa: S608
+    origin = text(str(path))
+    with damaged():
+        described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({origin}, binary_as_string=true)").fetchall()  # noqa: S608
         kinds = {name: kind for name, kind, *_ in described}
         _check_columns(list(kinds), contract)
         if nested := [name for name, kind in kinds.items() if kind.endswith("]") or kind.startswith(_NESTED)]:
             raise WholeFile(rules.UNREADABLE, f"nested columns cannot be judged: {', '.join(nested)}")
-        values = ", ".join(
-            f"{_nulled(_as_text(column, kinds[column.name]), contract, column)} AS r{index}"
-            for index, column in enumerate(contract.columns)
-        )
-        con.execute(f"CREATE TABLE raw AS SELECT file_row_number + 1 AS row, {values} FROM {origin}")  # noqa: S608
-    if not (rows := _count(con)):
-        raise WholeFile(rules.EMPTY, "the file has no rows")
-    return Source("Parquet", path, rows)
+        groups = con.execute(
+            f"SELECT row_group_id, any_value(row_group_num_rows) FROM parquet_metadata({origin}) GROUP BY 1 ORDER BY 1"  # noqa: S608
+        ).fetchall()
+    bounds = [0]
+    end = 0
+    for _, rows in groups:
+        end += rows
+        if end - bounds[-1] >= _ROWS:
+            bounds.append(end)
+    if end > bounds[-1]:
+        bounds.append(end)
 
+    def read(con: duckdb.DuckDBPyConnection, first: int, last: int) -> Table:
+        with damaged():
+            return ParquetTable(con, path, first, last, contract, kinds)
 
-def _as_text(column: Column, kind: str) -> str:
-    """A Parquet column as the text that a CSV file of this contract would hold."""
-    name = quoted(column.name)
-    if kind.startswith(("DATE", "TIMESTAMP")) and column.format:
-        return f"strftime({name}, {text(c_format(column.format))})"
-    if kind.startswith("TIMESTAMP") and column.type is ColumnType.DATE:
-        # Many programs write a date as its midnight.
-        midnight = f"{name} = date_trunc('day', {name})"
-        return (
-            f"CAST(CASE WHEN {midnight} THEN CAST(CAST({name} AS DATE) AS VARCHAR) ELSE {name}::VARCHAR END AS VARCHAR)"
-        )
-    return f"CAST({name} AS VARCHAR)"
-
-
-def _json_lines(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, scratch: Path) -> Source:
-    records = split(path, None, 0)
-    _check_lengths(records)
-    rewrite_lines(path, records, scratch / "numbered")
-    _create(
-        *(con, "TABLE lines AS SELECT CAST(nr AS BIGINT) AS row, line", scratch / "numbered", ["nr", "line"]),
-        {"header": False, "delim": FIELD_MARK.decode(), "quote": "", "escape": "", "new_line": "\\n"},
-    )
-    (scratch / "numbered").unlink()
-    # One flat object with every name once.
-    con.execute(
-        "CREATE TABLE objects AS SELECT row, line FROM lines WHERE CASE WHEN coalesce(json_valid(line), false) THEN"
-        " CASE WHEN json_type(line) = 'OBJECT' THEN len(json_keys(line)) = len(list_distinct(json_keys(line)))"
-        " AND len(list_filter(json_extract(line, '$.*'), lambda x: json_type(x) IN ('OBJECT', 'ARRAY'))) = 0 END END"
-    )
-    found = {name for (name,) in con.execute("SELECT DISTINCT unnest(json_keys(line)) FROM objects").fetchall()}
-    # JSON leaves a missing value out: only a required column must be there at all.
-    optional = [column.name for column in contract.columns if not column.required]
-    if found:
-        _check_columns([*sorted(found), *(name for name in optional if name not in found)], contract)
-    con.execute(
-        "CREATE TABLE raw AS SELECT row, "  # noqa: S608 - names are quoted
-        + ", ".join(
-            _nulled(f"json_extract_string(line, {text('$.' + _json_name(column.name))})", contract, column)
-            + f" AS r{i}"
-            for i, column in enumerate(contract.columns)
-        )
-        + " FROM objects"
-    )
-    wrong = con.execute("SELECT row FROM lines ANTI JOIN objects USING (row)").fetchall()
-    malformed = records.malformed + [
-        Malformed(row, int(records.lines[row - 1]), rules.JSON, "not one flat JSON object") for (row,) in wrong
-    ]
-    malformed.sort(key=lambda item: item.row)
-    _check_count(con, records.rows - len(malformed))
-    return Source("JSON Lines", path, records.rows, records, malformed=malformed)
-
-
-def _check_lengths(records: Records) -> None:
-    if (longest := int((records.ends - records.starts).max())) > _MAX_LINE:
-        raise WholeFile(rules.TOO_LARGE, f"one row has {longest / 1e6:.0f} MB; allowed: {_MAX_LINE / 1e6:.0f} MB")
-
-
-def _check_count(con: duckdb.DuckDBPyConnection, expected: int) -> None:
-    """Two readers must find the same rows: rather refuse a file than lose one of them."""
-    if (found := _count(con)) != expected:
-        raise WholeFile(
-            rules.UNREADABLE, f"its rows cannot be told apart: {expected} by one reading, {found} by another"
-        )
-
-
-def _count(con: duckdb.DuckDBPyConnection) -> int:
-    answer = con.execute("SELECT count(*) FROM raw").fetchone()
-    return int(answer[0]) if answer else 0
-
-
-def _nulled(value: str, contract: Contract, column: Column) -> str:
-    tokens = ", ".join(text(token) for token in (*contract.null_tokens, *column.missing_tokens))
-    return f"CASE WHEN {value} IN ({tokens}) THEN NULL ELSE {value} END" if tokens else value
-
-
-def _json_name(name: str) -> str:
-    return '"' + name.replace('"', '\\"') + '"'
+    readers = (partial(read, first=first, last=last) for first, last in pairwise(bounds))
+    return Source("Parquet", readers, contract)
 
 
 @contextmanager
-def _damaged(found: str) -> Iterator[None]:
+def damaged() -> Iterator[None]:
     """What the engine cannot read is the file's fault; its own words may hold values and are not repeated.
 
     Raises:
@@ -301,4 +253,5 @@ def _damaged(found: str) -> Iterator[None]:
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):
         raise
     except duckdb.Error as error:
-        raise WholeFile(rules.UNREADABLE, f"{found} ({type(error).__name__})") from None
+        found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
+        raise WholeFile(rules.UNREADABLE, found) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,9 +12,14 @@ import duckdb
 import pytest
 
 from ingest import rules
-from ingest.source import _damaged
-from interlock.contract import ColumnType
+from ingest.source import damaged
+from interlock.contract import ColumnType, Dialect
 from tests.unit.ingest.made import INTEGER, NUMBER, column, found, judged, model, problems, rows
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 BY = model(column("n", INTEGER, required=True), column("s"))
 GOOD = b"n,s,y\n1,a,1\n2,b,2\n3,c,3\n"
@@ -26,11 +32,15 @@ def parquet(folder: Path, query: str) -> bytes:
     return (folder / "made.parquet").read_bytes()
 
 
+def packed(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("body", "rule", "said"),
     [
         (b"", rules.EMPTY, "0 bytes"),
-        (gzip.compress(b"", mtime=0), rules.EMPTY, "unpacked file has 0 bytes"),
+        (packed(b""), rules.EMPTY, "unpacked file has 0 bytes"),
         (b"n,s,y\n", rules.EMPTY, "a header and no rows"),
         (b"n,s,y", rules.EMPTY, "a header and no rows"),
         (b"n,s,y\n\n\r\n", rules.EMPTY, "a header and no rows"),
@@ -39,12 +49,11 @@ def parquet(folder: Path, query: str) -> bytes:
         (b"n,s,y,s\n1,a,1,b\n", rules.DUPLICATED_COLUMN, "twice in the header: s"),
         (b"1,a,1\n2,b,2\n", rules.MISSING_COLUMN, "is the header missing?"),
         (b"n,stra\xdfe,y\n1,a,1\n", rules.UNREADABLE, "the header is not UTF-8"),
-        (GOOD.decode().encode("utf-16"), rules.UNREADABLE, "UTF-16"),
         (GOOD.decode().encode("utf-16-le"), rules.UNREADABLE, "UTF-16"),
-        (gzip.compress(GOOD, mtime=0)[:-5], rules.UNREADABLE, "the gzip stream is cut off"),
-        (gzip.compress(GOOD, mtime=0)[:12] + b"\xff" * 20, rules.UNREADABLE, "the gzip stream is"),
-        (gzip.compress(GOOD, mtime=0) + b"rest", rules.UNREADABLE, "the gzip stream is damaged"),
-        (gzip.compress(bytes(40_000_000), mtime=0), rules.TOO_LARGE, "unpacks to more than"),
+        (packed(GOOD)[:-5], rules.UNREADABLE, "the gzip stream is cut off"),
+        (packed(GOOD)[:12] + b"\xff" * 20, rules.UNREADABLE, "the gzip stream is"),
+        (packed(GOOD) + b"rest", rules.UNREADABLE, "the gzip stream is damaged"),
+        (packed(b"n,s,y\n" + b"1,a,1\n" * 8_000_000), rules.TOO_LARGE, "unpacks to more than"),
         (b"PAR1nothing", rules.UNREADABLE, "like Parquet and is cut off or damaged"),
         (b"PK\x03\x04....", rules.UNREADABLE, "ZIP archive or an Excel workbook"),
         (b'[{"n": 1}]', rules.UNREADABLE, "one JSON array, not JSON Lines"),
@@ -124,6 +133,50 @@ def test_delimiters_are_recognised_and_kept(tmp_path: Path, mark: str) -> None:
         ["interlock_row", "interlock_reasons", "n", "s", "y\n4", '"n: type"', "x", f'"{mark}"', "1\n"]
     )
     assert answer.rows == 4
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_known_by_its_mark(tmp_path: Path, encoding: str) -> None:
+    body = ("" if encoding == "utf-16" else "\ufeff") + GOOD.decode() + "x,Köln,4\n"
+    answer = judged(body.encode(encoding), BY, tmp_path)
+    assert (answer.rows, answer.bad_rows) == (4, 1)
+    assert answer.files["bad_rows"].read_text("utf-8").endswith(",x,Köln,4\n")
+
+
+def test_zstd_is_unpacked_and_its_damage_told(tmp_path: Path) -> None:
+    body = zstd.compress(GOOD)
+    assert judged(body, BY, tmp_path, "whole").rows == 3
+    assert "the zstd stream is cut off" in judged(body[:-3], BY, tmp_path, "cut").problems[0].found
+    assert "the zstd stream is damaged" in judged(body[:6] + b"\xff" * 9, BY, tmp_path, "damaged").problems[0].found
+    bomb = zstd.compress(b"n,s,y\n" + b"1,a,1\n" * 8_000_000)
+    assert problems(judged(bomb, BY, tmp_path, "bomb")) == [rules.TOO_LARGE.id]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "kept"),
+    [
+        (Dialect(encoding="latin-1"), "n,s,y\n1,Köln,1\n".encode("latin-1"), (1, "Köln", 1.0)),
+        (Dialect(encoding="windows-1252"), "n,s,y\n1,5 €,1\n".encode("cp1252"), (1, "5 €", 1.0)),
+        (Dialect(encoding="utf-16"), "n,s,y\n1,€,1\n".encode("utf-16-le"), (1, "€", 1.0)),
+        (Dialect(delimiter="#", quote="'"), b"n#s#y\n1#'it''s # x'#1\n", (1, "it's # x", 1.0)),
+        (Dialect(quote=""), b'n,s,y\n1,"a,1\n', (1, '"a', 1.0)),
+        (Dialect(decimal=","), b"n;s;y\n1;a;2,5\n", (1, "a", 2.5)),
+        (Dialect(decimal=",", thousands="."), b"n;s;y\n1.234.567;a;-1.234,5\n", (1_234_567, "a", -1234.5)),
+        (Dialect(thousands=","), b'n,s,y\n"1,234",a,"12,345,678.25"\n', (1234, "a", 12_345_678.25)),
+        (Dialect(header=False), b"1,a,1\n", (1, "a", 1.0)),
+        (Dialect(header=False), b"1;a;1\n", (1, "a", 1.0)),
+    ],
+)
+def test_a_declared_dialect_is_read(tmp_path: Path, dialect: Dialect, body: bytes, kept: tuple[object, ...]) -> None:
+    by = model(column("n", INTEGER, required=True), column("s"), dialect=dialect)
+    answer = judged(body, by, tmp_path)
+    assert rows(answer.files["train"]) + rows(answer.files["holdout"]) == [kept]
+
+
+def test_a_number_keeps_the_declared_marks(tmp_path: Path) -> None:
+    by = model(column("n", INTEGER), dialect=Dialect(delimiter=";", decimal=",", thousands="."))
+    answer = judged(b"n;y\n1.23;1\n12.345;1\n1,5;1\n1,0;2.5\n", by, tmp_path)
+    assert found(answer) == {("type", "n"): [1, 3], ("type", "y"): [4]}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
@@ -217,5 +270,5 @@ def test_nul_bytes_and_control_characters_are_values_like_others(tmp_path: Path)
 
 
 def test_a_lack_of_memory_is_not_the_files_fault() -> None:
-    with pytest.raises(duckdb.OutOfMemoryException), _damaged("it"):
+    with pytest.raises(duckdb.OutOfMemoryException), damaged():
         raise duckdb.OutOfMemoryException

@@ -160,4 +160,7 @@ class Profile(Model):
 
 
 def _added(one: Mapping[K, int], two: Mapping[K, int]) -> dict[K, int]:
-    return {key: one.get(key, 0) + two.get(key, 0) for key in {**one, **two}}
+    added = dict(one)
+    for key, count in two.items():
+        added[key] = added.get(key, 0) + count
+    return added

@@ -1,0 +1,153 @@
+"""Judges one block: which rows violate what, and, once the keys before it are known, what becomes of its rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from ingest.checks import Check
+from ingest.dataset import keep
+from ingest.judgement import Example
+from ingest.parsing import Mask, Positions
+from ingest.profiling import profile
+from ingest.quarantine import Violations, bad_lines, listed, violation_lines
+from ingest.source import Reader, Source
+from ingest.tables import Table, keys_of
+from ingest.uniqueness import Keys
+from interlock.contract import Severity
+from interlock.models import DeployedModel
+from interlock.stats.profile import Profile
+
+EXAMPLES = 5
+_WORD = 62
+_COLUMNS = re.compile(r"\b[rv]\d+\b")
+
+
+@dataclass
+class Block:
+    """A block of which all is known but what stands in the others.
+
+    `violated` are the checks' numbers with the rows that violate them, `keys` the keys of the rows that have one, by
+    check, with these rows.
+    """
+
+    table: Table
+    violated: list[tuple[int, Positions]]
+    keys: dict[int, tuple[Positions, Keys]]
+
+
+@dataclass
+class Finished:
+    """What a block adds to the answer; counts and first examples by the check's number, or by the rule of a form."""
+
+    rows: int
+    bad_rows: int
+    counts: dict[int | str, int] = field(default_factory=dict)
+    examples: dict[int | str, list[Example]] = field(default_factory=dict)
+    violations: bytes = b""
+    bad: bytes = b""
+    profile: Profile | None = None
+    good: Path | None = None
+
+
+class Judge:
+    """The rules of one row, prepared for any block; used by several threads at once."""
+
+    def __init__(self, model: DeployedModel, every: Sequence[Check]) -> None:
+        self.model = model
+        self.every = every
+        self._conditions = [(number, check.condition) for number, check in enumerate(every) if check.condition]
+        self._columns = sorted({name for _, condition in self._conditions for name in _COLUMNS.findall(condition)})
+
+    def judge(self, con: duckdb.DuckDBPyConnection, reader: Reader) -> Block:
+        """Read a block and hold it against the rules of one row."""
+        table = reader(con)
+        violated = [
+            (number, np.flatnonzero(check.test(table.columns[check.index])))
+            for number, check in enumerate(self.every)
+            if check.test is not None and check.index is not None
+        ]
+        violated += self._by_engine(table)
+        keys = {number: keys_of(table, check.key) for number, check in enumerate(self.every) if check.key}
+        return Block(table, [(number, rows) for number, rows in sorted(violated, key=_number) if len(rows)], keys)
+
+    def _by_engine(self, table: Table) -> list[tuple[int, Positions]]:
+        """One scan: a bit a condition, for the rows that fulfil any."""
+        if not self._conditions or not len(table.places):
+            return []
+        words = [self._conditions[low : low + _WORD] for low in range(0, len(self._conditions), _WORD)]
+        bits = ", ".join(
+            " + ".join(f"CASE WHEN {condition} THEN {1 << bit} ELSE 0 END" for bit, (_, condition) in enumerate(word))
+            + f" AS w{place}"
+            for place, word in enumerate(words)
+        )
+        anything = " OR ".join(f"({condition})" for _, condition in self._conditions)
+        found = table.con.execute(
+            f"SELECT nth, {bits} FROM {table.relation(self._columns)} WHERE {anything}"  # noqa: S608
+        ).fetchnumpy()
+        return [
+            (number, found["nth"][np.asarray(found[f"w{place}"], dtype=np.int64) >> bit & 1 == 1])
+            for place, word in enumerate(words)
+            for bit, (number, _) in enumerate(word)
+        ]
+
+    def finish(
+        self, block: Block, source: Source, place: tuple[int, int | None], free: frozenset[int], good: Path | None
+    ) -> Finished:
+        """Write down what was found and keep the good rows.
+
+        Args:
+            block: with the repeated keys among its violations.
+            source: where it comes from.
+            place: number of its first row and of its first line.
+            free: columns of free text.
+            good: where the good rows go; None when they are not wanted.
+        """
+        table, (first_row, first_line) = block.table, place
+        found = listed(table, self.every, block.violated, self.model.spec.holdout.key)
+        done = Finished(table.records, len(table.malformed))
+        bad = self._bad(block)
+        if len(found.places) or table.malformed:
+            done.violations = violation_lines(table, self.every, found, first_row, first_line)
+            done.bad, done.bad_rows = bad_lines(table, source, self.every, found, first_row)
+            self._count(done, block, found, first_row, first_line)
+        done.profile = profile(table, self.model.contract, bad, self.model.spec.holdout.key, free)
+        if good is not None:
+            keep(table, self.model, bad, good)
+            done.good = good
+        table.con.close()
+        return done
+
+    def _bad(self, block: Block) -> Mask:
+        bad = np.zeros(len(block.table.places), dtype=bool)
+        for number, rows in block.violated:
+            if self.every[number].severity is Severity.ERROR:
+                bad[rows] = True
+        return bad
+
+    def _count(self, done: Finished, block: Block, found: Violations, first_row: int, first_line: int | None) -> None:
+        table = block.table
+        for item in table.malformed:
+            # What was found, not the text: it may hold a restricted value in any place.
+            line = None if first_line is None else first_line + item.line
+            example = Example(row=first_row + item.place, line=line, value=item.found)
+            done.counts[item.rule.id] = done.counts.get(item.rule.id, 0) + 1
+            done.examples.setdefault(item.rule.id, []).append(example)
+        for number, rows in block.violated:
+            done.counts[number] = len(rows)
+            first = np.flatnonzero(found.checks == number)[:EXAMPLES]
+            places = found.places[first]
+            lines = [None] * len(places) if first_line is None else (table.lines_of(places) + first_line).tolist()
+            done.examples[number] = [
+                Example(row=first_row + place, line=line, value=found.texts[at])
+                for place, line, at in zip(places.tolist(), lines, first.tolist(), strict=True)
+            ]
+
+
+def _number(item: tuple[int, Positions]) -> int:
+    return item[0]
