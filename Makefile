@@ -60,9 +60,10 @@ $(ENVS)/.app: $(BIN)/uv requirements/app.txt requirements/emulator.txt requireme
 	@$(call environment,job,jobs/train/requirements.txt)
 	@touch $@
 
-$(ENVS)/.test: $(ENVS)/.app requirements/test.txt
+$(ENVS)/.test: $(ENVS)/.app requirements/test.txt requirements/datacontract.txt
 	@echo "setting up (once): what the tests need"
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/test.txt
+	@$(call environment,datacontract,requirements/datacontract.txt)
 	@touch $@
 
 define environment
@@ -72,6 +73,6 @@ endef
 
 pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
 	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime \
-		layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
+		requirements/datacontract layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
 	@$(COMPILE) --upgrade --no-deps layers/onnx/requirements.in -o layers/onnx/requirements.txt
