@@ -11,13 +11,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli import evidence
-from cli.quarantine.mending import upload_of
+from cli.quarantine.mending import joined, upload_of
 from cli.target import Target
 from cli.uploads import Sent
 from ingest.judgement import Judgement
 from interlock.errors import ChecksumMismatch, InvalidRequest
 from interlock.keys import INCOMING, ORIGIN
-from interlock.records import Claim, ClaimStatus
+from interlock.records import Claim, ClaimStatus, FileList, ObjectRef
 
 _ASK = "`interlock quarantine list MODEL` names the claims."
 
@@ -74,12 +74,20 @@ def find(target: Target, claim: str) -> Judgement:
 
 
 def body(target: Target, judgement: Judgement) -> bytes:
-    """The file of bad rows, exactly as it was written.
+    """The bad rows, exactly as they were written; of an upload of many files those of all.
 
     Raises:
-        ChecksumMismatch: it is another one now.
+        ChecksumMismatch: they are others now.
+        InvalidRequest: the files have different columns.
     """
     ref = judgement.files["bad_rows"]
+    found = _read(target, ref)
+    if not ref.key.endswith(".json"):
+        return found
+    return joined([_read(target, part) for part in FileList.from_json(found).files])
+
+
+def _read(target: Target, ref: ObjectRef) -> bytes:
     answer = target.client("s3").get_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
     found: bytes = answer["Body"].read()
     if hashlib.sha256(found).hexdigest() != ref.sha256:

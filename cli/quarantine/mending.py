@@ -10,7 +10,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,23 @@ def bad_rows(body: bytes) -> Iterator[BadRow]:
         cells = next(csv.reader([text], delimiter=mark, strict=False), [])
         assigned = len(cells) == len(names)
         yield BadRow(number, reasons, text, dict(zip(names, cells, strict=True)) if assigned else None)
+
+
+def joined(bodies: Sequence[bytes]) -> bytes:
+    """Files of bad rows as one.
+
+    Raises:
+        InvalidRequest: they have not all the same columns.
+    """
+    if all(body.lstrip().startswith(b"{") for body in bodies):
+        return b"".join(bodies)
+    headers = {body[: body.find(b"\n") + 1] for body in bodies}
+    if len(headers) > 1:
+        raise InvalidRequest(
+            "the files of this upload have not all the same columns in the same order",
+            remedy="Mend them one by one: the quarantine folder of the claim holds the bad rows of each.",
+        )
+    return headers.pop() + b"".join(body[body.find(b"\n") + 1 :] for body in bodies)
 
 
 def upload_of(path: Path) -> tuple[bytes, str, bool]:

@@ -18,7 +18,7 @@ from interlock.report import number
 from interlock.stats.drift.missing_rate import more_missing
 from interlock.stats.drift.new_categories import more_new
 from interlock.stats.drift.psi import FEWEST_EXPECTED, Counts, joined, psi, psi_noise
-from interlock.stats.profile import ACCURACY, NumberProfile, Profile, TextProfile
+from interlock.stats.profile import NumberProfile, Profile, TextProfile
 
 _BINS, _CATEGORIES, _NEW = 24, 6, 5
 # A picture from the smallest to the largest value shows one bar when a few are far off: it then begins and ends here.
@@ -83,18 +83,18 @@ def _histogram(
     inner = min(tails), max(tails)
     cut = inner[0] < inner[1] and high / 4 - low / 4 > inner[1] - inner[0]
     first, last = inner if cut else (low, high)
-    labels = _bins(column, first, last)
+    labels = _bins(column, first, last, max(found.resolution(first, last) for found in both))
     summary = f"from {_spoken(column, now.minimum)} to {_spoken(column, now.maximum)}"
-    if column.numeric:
-        # A moment's median would be right to 1% of the time since 1970.
+    if column.numeric or now.step is not None:
+        # Of moments that do not lie close together it would be right to 1% of the time since 1970.
         summary = f"median {_spoken(column, now.quantile(0.5), 3)}" + (f", {summary}" if cut else "")
     if low == high:
         summary = f"always {_spoken(column, low)}"
     if not labels:
         return report.model_copy(update={"summary": summary})
-    counts = [
-        np.array([count for *_, count in found.histogram(len(labels), (first, last))], dtype=np.int64) for found in both
-    ]
+    # Where each bin is one whole number, it is in the middle of its bin.
+    edges = (first - 0.5, last + 0.5) if len(labels) == last - first + 1 else (first, last)
+    counts = [np.array([count for *_, count in found.histogram(len(labels), edges)], dtype=np.int64) for found in both]
     shares = [found / found.sum() for found in counts]
     # Bins of few rows say nothing alone; their neighbours join them.
     wide = _grouped(*counts) if before else counts
@@ -115,10 +115,9 @@ def _histogram(
     )
 
 
-def _bins(column: Column, low: float, high: float) -> list[str]:
-    """Labels of the bins that a profile can tell apart; none when it can tell less than three."""
+def _bins(column: Column, low: float, high: float, finest: float) -> list[str]:
+    """Labels of the bins that the profiles can tell apart; none when they can tell less than three."""
     steps = high - low + 1
-    finest = 2 * ACCURACY * max(abs(low), abs(high))
     if column.type is ColumnType.INTEGER and 1 < steps <= _BINS and finest < 1:
         # Whole numbers in few steps have a bin each, or the picture would show gaps that are not there.
         return [number(round(low) + step) for step in range(round(steps))]
@@ -131,8 +130,8 @@ def _bins(column: Column, low: float, high: float) -> list[str]:
 
 def _categories(report: ColumnReport, now: TextProfile, before: TextProfile | None, rate: float | None) -> ColumnReport:
     """The most frequent categories of either dataset; of a restricted column without their names."""
-    if not now.categories:
-        return report.model_copy(update={"summary": "not shown"})
+    if not now.categories or max(now.categories.values()) == 1 < now.count:
+        return report.model_copy(update={"summary": _uncounted(report, now)})
     known = before.categories if before else {}
     shares = {
         name: (now.categories.get(name, 0) / now.count, known.get(name, 0) / before.count if before else None)
@@ -169,6 +168,15 @@ def _categories(report: ColumnReport, now: TextProfile, before: TextProfile | No
             "changed": report.changed or moved is not None or more_new(new, now.count, once, before.count, rate),
         }
     return report.model_copy(update=update)
+
+
+def _uncounted(report: ColumnReport, found: TextProfile) -> str:
+    """What there is to say of a column whose values are no categories: restricted numbers, free text, keys."""
+    if found.categories:
+        return f"{found.count:,} values, each once"
+    if report.restricted or found.longest is None:
+        return "not shown"
+    return f"free text of {found.shortest:,} to {found.longest:,} characters"
 
 
 def _moved(before: Counts, now: Counts, rate: float) -> float | None:

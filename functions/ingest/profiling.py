@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ingest.parsing import Mask
 from ingest.tables import Table
 from interlock.contract import ColumnType, Contract
-from interlock.stats.profile import GAMMA, MAX_CATEGORIES, TINY, NumberProfile, Profile, TextProfile
+from interlock.stats.profile import GAMMA, MAX_CATEGORIES, TINY, NumberProfile, Profile, TextProfile, cell_step
 
 _LOG_GAMMA = math.log(GAMMA)
 _SAMPLE = 20_000
@@ -75,7 +75,10 @@ def _numbers(values: npt.NDArray[np.float64], missing: int) -> NumberProfile:
     tiny = sizes < TINY
     zero = int(tiny.sum())
     below = values < 0
+    step = cell_step(low, high)
     return NumberProfile(
+        step=step,
+        cells={} if step is None else _counted(np.floor(values / math.ldexp(1.0, step))),
         count=len(values),
         missing=missing,
         minimum=low,
@@ -91,7 +94,12 @@ def _numbers(values: npt.NDArray[np.float64], missing: int) -> NumberProfile:
 def _buckets(sizes: npt.NDArray[np.float64]) -> dict[int, int]:
     if not len(sizes):
         return {}
-    places = np.ceil(np.log(sizes) / _LOG_GAMMA).astype(np.int64)
+    return _counted(np.ceil(np.log(sizes) / _LOG_GAMMA))
+
+
+def _counted(numbers: npt.NDArray[np.float64]) -> dict[int, int]:
+    """How often each of these whole numbers, which lie close together, is there."""
+    places = numbers.astype(np.int64)
     first = int(places.min())
     counts = np.bincount(places - first)
     return {first + place: int(counts[place]) for place in np.flatnonzero(counts).tolist()}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.quarantine.mending import bad_rows, upload_of
+from cli.quarantine.mending import bad_rows, joined, upload_of
 from interlock.contract import ColumnType
 from interlock.errors import InvalidRequest
 from tests.unit.ingest.made import INTEGER, column, judged, model
@@ -153,6 +153,18 @@ def test_parquet_comes_back_as_csv(tmp_path: Path) -> None:
     answer = judged(again, by, tmp_path, "again")
     assert (answer.rows, answer.bad_rows) == (2, 2), "still bad, and nothing else is wrong with them"
     assert mended(tmp_path, path.read_bytes()) == (path.read_bytes(), ".parquet", False)
+
+
+def test_the_files_of_a_set_are_mended_as_one(tmp_path: Path) -> None:
+    first = quarantined(tmp_path, (HEADER + "x,a,1,1\n1,good,1,1\n").encode())
+    (tmp_path / "b").mkdir()
+    second = quarantined(tmp_path / "b", (HEADER + "1,good,1,1\n1,good,1,1\ny,b,1,1\n").encode())
+    assert mended(tmp_path, joined([first, second]))[0] == (HEADER + "x,a,1,1\ny,b,1,1\n").encode()
+    assert [row.row for row in bad_rows(joined([second, first]))] == [3, 1]
+    lines = b'{"interlock_row": 1, "interlock_reasons": "n: type", "n": "x"}\n'
+    assert len(list(bad_rows(joined([lines, lines])))) == 2
+    with pytest.raises(InvalidRequest, match="not all the same columns"):
+        joined([first, lines])
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=12)

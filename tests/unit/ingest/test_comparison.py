@@ -72,12 +72,25 @@ def test_a_few_far_away_do_not_flatten_the_picture(tmp_path: Path) -> None:
     assert not found.changed
 
 
-def test_a_picture_is_as_fine_as_the_profile(tmp_path: Path) -> None:
-    """The sketch is right to 1% of a value: of years it cannot tell two apart, and no picture pretends so."""
+def test_years_and_days_lie_close_together_and_are_drawn(tmp_path: Path) -> None:
+    """A sketch that is right to 1% of a value cannot tell two years apart, nor two days since 1970."""
     years = both(tmp_path, INTEGER, list(range(2000, 2020)), list(range(2001, 2021)))
-    assert (years.shape, years.bars) == ("none", ())
-    days = both(tmp_path / "days", DATE, ["2024-01-01", "2024-03-01"], ["2024-02-01", "2024-02-29"])
-    assert (days.shape, days.summary) == ("none", "from 2024-02-01 to 2024-02-29")
+    assert [bar.label for bar in years.bars[:2]] == ["2,000", "2,001"]
+    assert [bar.now for bar in years.bars] == [0] + [0.05] * 20
+    days = both(tmp_path / "days", DATE, [f"2024-{m:02}-01" for m in range(1, 13)], ["2024-06-01"] * 50)
+    assert days.shape == "histogram"
+    assert (days.low, days.high) == ("2024-01-01", "2024-12-01")
+    assert days.summary == "median 2024-06-01"
+    assert max(bar.now for bar in days.bars) == 1
+    assert days.changed
+
+
+def test_a_picture_is_as_fine_as_the_profile() -> None:
+    """A profile from before close values were counted apart: no picture, rather than a wrong one."""
+    contract = Contract(id="c", version="1", columns=(column("d", DATE),))
+    old = NumberProfile(count=2, minimum=19_700, maximum=20_000, positive={495: 2})
+    found = compare(contract, Profile(rows=2, numbers={"d": old}), None)[0]
+    assert (found.shape, found.summary) == ("none", "from 2023-12-09 to 2024-10-04")
 
 
 def test_missing_values_then_and_now(tmp_path: Path) -> None:
@@ -106,6 +119,14 @@ def test_a_category_that_has_gone_is_shown(tmp_path: Path) -> None:
 def test_keys_and_free_text_are_not_categories(tmp_path: Path, rules: dict[str, Any]) -> None:
     found = both(tmp_path, STRING, [f"id{i}" for i in range(100)], [f"id{i}" for i in range(100, 200)], **rules)
     assert (found.new_share, found.moved, found.changed) == (None, None, False)
+    assert (found.shape, found.summary) == ("none", "100 values, each once")
+
+
+def test_free_text_is_known_by_its_length() -> None:
+    contract = Contract(id="c", version="1", columns=(column("s"),))
+    profile = Profile(rows=9, texts={"s": TextProfile(count=9, other=9, shortest=3, longest=1200)})
+    found = compare(contract, profile, profile)[0]
+    assert (found.shape, found.summary, found.changed) == ("none", "free text of 3 to 1,200 characters", False)
 
 
 def test_values_of_restricted_columns_are_compared_and_not_named(tmp_path: Path) -> None:
@@ -194,12 +215,12 @@ def test_what_moved_is_a_distance(one: list[int], two: list[int]) -> None:
 
 @pytest.mark.parametrize("kind", [BOOLEAN, TIMESTAMP])
 def test_other_types(tmp_path: Path, kind: ColumnType) -> None:
-    values = ["true", "0"] if kind is BOOLEAN else ["2024-02-29T10:00:00", "2024-02-29T11:30"]
+    values = ["true", "0", "1"] if kind is BOOLEAN else ["2024-02-29T10:00:00", "2024-02-29T11:30"]
     found = both(tmp_path, kind, values, values)
     assert (
         found.summary
         == {
             BOOLEAN: "2 different values",
-            TIMESTAMP: "from 2024-02-29 10:00 to 2024-02-29 11:30",
+            TIMESTAMP: "median 2024-02-29 10:00",
         }[kind]
     )

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.stats.profile import ACCURACY, GAMMA, MAX_CATEGORIES, TINY, NumberProfile, Profile, TextProfile
+from interlock.stats.profile import (
+    ACCURACY,
+    GAMMA,
+    MAX_CATEGORIES,
+    TINY,
+    NumberProfile,
+    Profile,
+    TextProfile,
+    cell_step,
+)
 
 
 def bucket(value: float) -> int:
@@ -21,7 +30,10 @@ def of_numbers(values: list[float], missing: int = 0) -> NumberProfile:
     """What an engine would count."""
     if not values:
         return NumberProfile(missing=missing)
+    step = cell_step(min(values), max(values))
     return NumberProfile(
+        step=step,
+        cells=Counter(math.floor(value / 2.0**step) for value in values) if step is not None else {},
         count=len(values),
         missing=missing,
         minimum=min(values),
@@ -68,6 +80,37 @@ def test_merged_numbers_are_the_numbers_of_all(one: list[float], two: list[float
     assert same(a.merged(b), of_numbers(one + two, 3), scale)
     assert same(a.merged(b), b.merged(a), scale)
     assert same(a.merged(b).merged(c), a.merged(b.merged(c)), scale)
+
+
+close = st.floats(-1e9, 1e9).flatmap(
+    lambda middle: st.lists(st.floats(0, 0.1).map(lambda share: middle * (1 + share)), max_size=40)
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(close, close, close)
+def test_merged_cells_are_the_cells_of_all(one: list[float], two: list[float], three: list[float]) -> None:
+    """Also of parts that lie close together and far from each other."""
+    a, b, c = of_numbers(one), of_numbers(two), of_numbers(three)
+    every = of_numbers(one + two + three)
+    for merged in (a.merged(b).merged(c), a.merged(b.merged(c)), c.merged(b).merged(a)):
+        assert (merged.step, merged.cells) == (every.step, every.cells)
+
+
+@settings(max_examples=50, deadline=None)
+@given(close, st.floats(0, 1))
+def test_close_values_are_told_apart(values: list[float], share: float) -> None:
+    profile = of_numbers(values)
+    if profile.step is None:
+        return
+    spread = max(values) - min(values)
+    assert sum(profile.cells.values()) == len(values)
+    assert len(profile.cells) <= 130
+    found, ordered = profile.quantile(share), sorted(values)
+    rank = share * (len(values) - 1)
+    near = {ordered[math.floor(rank - 1e-9) if rank >= 1 else 0], ordered[math.floor(rank + 1e-9)]}
+    assert found is not None
+    assert min(abs(found - value) for value in near) <= spread / 64 + 1e-9 * abs(found)
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,7 +2,9 @@
 
 Numbers are kept as a DDSketch (Masson, Rim and Lee 2019, "DDSketch: a fast and fully-mergeable quantile sketch with
 relative-error guarantees"): counts by the bucket ceil(log_gamma |x|), so that every quantile is right to 1% of its
-value and merging is adding. Texts are counted up to a number of categories.
+value and merging is adding. Of numbers that lie close together for their size (years, days since 1970) 1% is too
+coarse: they are counted in equal cells as well, whose width is a power of two, so that finer cells are added to coarser
+ones. Texts are counted up to a number of categories.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ K = TypeVar("K", int, str)
 ACCURACY = 0.01
 GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 MAX_CATEGORIES = 1000
+# Values are close together when they span less than this share of the largest magnitude: 24 buckets of the sketch.
+CLOSE = 24 * 2 * ACCURACY
+MAX_CELLS = 128
 # Smaller magnitudes count as zero: 1e-9 of anything a person writes into a file.
 TINY = 1e-9
+# Below it, a power of two that is finer than the last digit leaves the type's range.
+_NOTHING = 1e-290
 
 
 def _finite(value: float) -> float:
@@ -35,7 +42,8 @@ Finite = Annotated[float, AfterValidator(_finite)]
 class NumberProfile(Model):
     """Numbers, or dates as days and times as seconds since 1970 (UTC).
 
-    `m2` is the sum of squared deviations from the mean; `positive` and `negative` map a bucket to its count.
+    `m2` is the sum of squared deviations from the mean; `positive` and `negative` map a bucket to its count. `cells`
+    map floor(x / 2^step) to its count; `step` is None when the values do not lie close together.
     """
 
     count: int = 0
@@ -47,6 +55,14 @@ class NumberProfile(Model):
     zero: int = 0
     positive: dict[int, int] = {}
     negative: dict[int, int] = {}
+    step: int | None = None
+    cells: dict[int, int] = {}
+
+    def resolution(self, low: float, high: float) -> float:
+        """The width below which values between these two cannot be told apart."""
+        if self.step is not None:
+            return math.ldexp(1.0, self.step)
+        return 2 * ACCURACY * max(abs(low), abs(high))
 
     @property
     def deviation(self) -> float | None:
@@ -87,20 +103,39 @@ class NumberProfile(Model):
             filled = self if self.count else other
             return filled.model_copy(update={"missing": self.missing + other.missing})
         delta = other.mean - self.mean
+        low = min(value for value in (self.minimum, other.minimum) if value is not None)
+        high = max(value for value in (self.maximum, other.maximum) if value is not None)
+        step, cells = self._joined_cells(other, cell_step(low, high))
         return NumberProfile(
             count=count,
             missing=self.missing + other.missing,
-            minimum=min(value for value in (self.minimum, other.minimum) if value is not None),
-            maximum=max(value for value in (self.maximum, other.maximum) if value is not None),
+            minimum=low,
+            maximum=high,
             mean=self.mean * (self.count / count) + other.mean * (other.count / count),
             m2=self.m2 + other.m2 + delta * delta * (self.count * other.count / count),
             zero=self.zero + other.zero,
             positive=_added(self.positive, other.positive),
             negative=_added(self.negative, other.negative),
+            step=step,
+            cells=cells,
         )
 
+    def _joined_cells(self, other: NumberProfile, step: int | None) -> tuple[int | None, dict[int, int]]:
+        """The cells of both: values that lie close together do so in each part."""
+        if step is None or self.step is None or other.step is None:
+            return None, {}
+        joined = max(step, self.step, other.step)
+        cells: dict[int, int] = {}
+        for part in (self, other):
+            for cell, count in part.cells.items():
+                wider = cell >> (joined - (part.step or 0))
+                cells[wider] = cells.get(wider, 0) + count
+        return joined, cells
+
     def _buckets(self) -> list[tuple[float, int]]:
-        """Each bucket's middle value and count, from the smallest value up."""
+        """Each cell's or bucket's middle value and count, from the smallest value up."""
+        if self.step is not None:
+            return [(math.ldexp(cell + 0.5, self.step), self.cells[cell]) for cell in sorted(self.cells)]
         # From the lower end: the largest float's upper end is out of range.
         middle = 2 * GAMMA / (1 + GAMMA)
         below = [
@@ -157,6 +192,16 @@ class Profile(Model):
                 for name in sorted({*self.texts, *other.texts})
             },
         )
+
+
+def cell_step(low: float, high: float) -> int | None:
+    """Exponent of the width of the cells for values from `low` to `high`; None when they do not lie close together."""
+    largest = max(abs(low), abs(high))
+    if high - low >= CLOSE * largest or largest < _NOTHING:
+        return None
+    # Never finer than the largest value's own last digit, so that a cell's number is a whole one.
+    finest = math.frexp(largest)[1] - 53
+    return max(finest, math.ceil(math.log2((high - low) / MAX_CELLS))) if high > low else finest
 
 
 def _added(one: Mapping[K, int], two: Mapping[K, int]) -> dict[K, int]:
