@@ -57,14 +57,17 @@ def rules_for(model: DeployedModel, origin: Origin | None) -> DeployedModel:
     """The model with the rules that its upload is judged by.
 
     Mended rows of an admitted upload keep the rules for each row and none about the file: a handful of rows is no
-    truncated export, and that some are still bad says nothing about the others.
+    truncated export, and that some are still bad says nothing about the others. Their CSV is read as the quarantine
+    writes it: with a header, in UTF-8, with the delimiter that it has.
     """
     if origin is None or not origin.admitted:
         return model
+    dialect = model.contract.dialect
     by_row = {
         "min_rows": 1,
         "max_rows": None,
         "max_bad_row_share": 1.0,
         "quality": tuple(rule for rule in model.contract.quality if rule.allows_none),
+        "dialect": dialect and dialect.model_copy(update={"header": True, "encoding": None, "delimiter": None}),
     }
     return model.model_copy(update={"contract": model.contract.model_copy(update=by_row)})

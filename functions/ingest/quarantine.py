@@ -101,7 +101,9 @@ def bad_header(source: Source, contract: Contract) -> bytes:
     """The first line of the bad rows: the file's own header behind two columns; JSON Lines have none."""
     if source.kind == "JSON Lines":
         return b""
-    header = source.header or csv_line([column.in_file for column in contract.columns]).encode()
+    names = [column.in_file for column in contract.columns]
+    # Parquet's rows are written with commas, those of a file without a header with its own delimiter.
+    header = source.header or source.delimiter.join(csv_line([name]) for name in names).encode()
     return source.delimiter.join(("interlock_row", "interlock_reasons", "")).encode() + header + b"\n"
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.quarantine.mending import upload_of
+from interlock.contract import Dialect
 from interlock.errors import InvalidUpload
 from interlock.keys import upload
 from interlock.records import Claim, ClaimStatus, Dataset, Origin
@@ -66,6 +69,22 @@ def test_a_row_that_still_is_bad_comes_back_and_the_others_do_not_wait_for_it(wo
     third = mended(world, HEADER + b"7,c,1\n", claim(event), "again.csv")
     world.run(third, "e3")
     assert world.datasets_of(claim(third)).origin == Origin(claim=claim(event), key=event["key"], admitted=True)
+
+
+def test_mended_rows_are_read_as_the_quarantine_writes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever the contract says of its files: the file to mend has a header and is UTF-8."""
+    dialect = Dialect(delimiter=";", encoding="latin-1", header=False)
+    world = World(monkeypatch, model(column("n", INTEGER), column("s"), dialect=dialect, max_bad_row_share=0.5))
+    first = world.upload(("1;gut;1\n" * 5 + "x;größe;1\n").encode("latin-1"))
+    world.run(first)
+    path = tmp_path / "mended"
+    path.write_bytes(world.objects.read(f"quarantine/small/{claim(first)}/bad-rows.csv").replace(b";x;", b";7;"))
+    event = mended(world, upload_of(path)[0], claim(first))
+    world.run(event, "e2")
+    dataset = world.datasets_of(claim(event))
+    assert (dataset.rows, dataset.bad_rows) == (1, 0)
+    report = json.loads(world.objects.read(f"reports/small/ingest/{claim(event)}/report.json"))
+    assert next(item for item in report["columns"] if item["name"] == "s")["bars"][0]["label"] == "größe"
 
 
 def test_rows_that_are_all_still_bad_are_rejected(world: World) -> None:
