@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -17,6 +16,7 @@ from rich.markup import escape
 
 from cli.contracts import deploying
 from cli.contracts.evolving import Consequence
+from cli.options import models_folder
 from cli.target import Target
 from cli.view import console
 from interlock.errors import InterlockError, InvalidRequest, Refused
@@ -46,9 +46,7 @@ def foreseen(environment: str, profile: str | None) -> dict[str, list[Consequenc
     Raises:
         InvalidSpec, InvalidContract: a model cannot be deployed.
     """
-    context = json.loads((supervisor.ROOT / "cdk.json").read_text("utf-8")).get("context", {})
-    folder = supervisor.ROOT / context.get("interlock", {}).get("models", "models")
-    models = [read_model(path) for path in model_folders(folder)]
+    models = [read_model(path) for path in model_folders(models_folder())]
     if profile is None:
         with _progress() as tell:
             supervisor.up(progress=tell)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.target import Target
 from cli.view import console
+from localcloud.supervisor import ROOT
 
 
 @dataclass
@@ -29,5 +32,12 @@ class Options:
 
 
 options = Options()
+
+
+def models_folder() -> Path:
+    """The folder of models that cdk.json names."""
+    context = json.loads((ROOT / "cdk.json").read_text("utf-8")).get("context", {})
+    return ROOT / str(context.get("interlock", {}).get("models", "models"))
+
 
 Model = Annotated[str | None, typer.Argument(help="The model's id; may be left out when there is only one.")]

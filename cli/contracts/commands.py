@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cli import judgements
 from cli.contracts import inferring, linting, observing, scaffolding, stored, trying
-from cli.options import options
+from cli.options import models_folder, options
 from cli.view import as_json, console, table
 from interlock.cells import visible
 from interlock.errors import InvalidRequest
@@ -23,8 +23,7 @@ models = typer.Typer(help="A model's folder.", no_args_is_help=True)
 contracts = typer.Typer(help="Data contracts: written, checked, tried, compared.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, gzip CSV, Parquet or JSON Lines.")]
-Models = Annotated[Path, typer.Option("--models", help="The folder of models.")]
-_FOLDER = Path("models")
+Models = Annotated[Path | None, typer.Option("--models", help="The folder of models; else cdk.json's.")]
 # As when an upload is rejected.
 _REJECTED = 5
 
@@ -34,10 +33,10 @@ def new(
     file: File,
     name: Annotated[str | None, typer.Option(help="The model's id; else made of the file's name.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict; else one called so, or the last.")] = None,
-    models_: Models = _FOLDER,
+    models_: Models = None,
 ) -> None:
     """Write a model's folder from a file: contract.yaml and model.yaml, each rule with its reason."""
-    made = scaffolding.scaffold(file, models_, name, target)
+    made = scaffolding.scaffold(file, models_ or models_folder(), name, target)
     if options.json:
         as_json({"folder": str(made.folder), "target": made.target, "kind": made.kind})
         return
@@ -72,12 +71,13 @@ def check(
     folder: Annotated[
         Path | None, typer.Argument(exists=True, help="A model's folder or a contract's file; all models without one.")
     ] = None,
-    models_: Models = _FOLDER,
+    models_: Models = None,
 ) -> None:
     """Say what is wrong with a contract, each with its line; exit code 2 when something is."""
-    places = [folder] if folder else sorted(path.parent for path in models_.glob("*/contract.yaml"))
+    every = models_ or models_folder()
+    places = [folder] if folder else sorted(path.parent for path in every.glob("*/contract.yaml"))
     if not places:
-        raise InvalidRequest(f"there is no model in {models_}", remedy="Name a folder or a contract's file.")
+        raise InvalidRequest(f"there is no model in {every}", remedy="Name a folder or a contract's file.")
     found = [wrong for place in places for wrong in linting.lint(place)]
     if options.json:
         as_json([asdict(wrong) for wrong in found])
@@ -93,10 +93,10 @@ def check(
 def try_(
     model: Annotated[str, typer.Argument(help="A model of the folder, its folder, or a contract's file.")],
     file: File,
-    models_: Models = _FOLDER,
+    models_: Models = None,
 ) -> None:
     """Judge a file here as an upload would be judged; exit code 5 when it is rejected."""
-    found = trying.judgement(_model(model, models_), file)
+    found = trying.judgement(_model(model, models_ or models_folder()), file)
     as_json(found.model_dump(mode="json")) if options.json else judgements.show(found)
     if found.verdict == "reject":
         raise typer.Exit(_REJECTED)
@@ -108,15 +108,15 @@ def diff(
     new_: Annotated[str | None, typer.Argument(metavar="NEW", help="A model, a folder, or a contract's file.")] = None,
     file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Compare on this file.")] = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the last uploads to compare on.")] = 5,
-    models_: Models = _FOLDER,
+    models_: Models = None,
 ) -> None:
     """Say what a changed contract would newly reject or admit.
 
     MODEL: the contract that the serving version was trained by, beside the one in its folder. OLD NEW: these two.
     Compared on the model's last uploads in the cloud, or on a file.
     """
-    after = _model(new_ or old, models_)
-    before = _model(old, models_) if new_ else stored.trained_by(options.target(), after.id)
+    after = _model(new_ or old, models_ or models_folder())
+    before = _model(old, models_ or models_folder()) if new_ else stored.trained_by(options.target(), after.id)
     with tempfile.TemporaryDirectory(prefix="interlock-") as scratch:
         uploads = iter([(file, file.name)]) if file else stored.uploads(options.target(), after.id, last, Path(scratch))
         found = [trying.change(before, after, path, name) for path, name in uploads]

@@ -234,7 +234,8 @@ class _Run:
                 yield self._finding(rule, None, Severity.ERROR, rule.id)
         for number, check in enumerate(self._every):
             if number in self._counts:
-                yield self._finding(check.rule, check.name or None, check.severity, number)
+                found = self._finding(check.rule, check.name or None, check.severity, number)
+                yield found.model_copy(update={"quality": check.quality or None})
 
     def _finding(self, rule: rules.Rule, column: str | None, severity: Severity, key: int | str) -> Finding:
         return Finding(

@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from cli.contracts import scaffolding, trying
+from interlock.contract import Severity
 from interlock.folder import read_contract_file
 from interlock.records import CheckStatus
 
 ROOT = Path(__file__).parents[2]
 JUDGE = ROOT / ".interlock/envs/datacontract/bin/python"
 
-ROWS = "n,x,s,d,k\n1,0.5,ab,2024-01-01,1\n2,1.5,cd,2024-02-29,2\n3,,ef,2024-03-01,3\n"
+ROWS = "n,x,s,d,k\n1,0.5,ab,2024-01-01,1\n2,1.5,cd,2024-02-29,2\n3,,ef,2024-02-29,3\n"
 
 
 def column(name: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -49,7 +50,9 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], list[dict[str, Any]], str]] = 
     "pattern, not kept": ({"s": {"logicalTypeOptions": {"pattern": "^a"}}}, [], "failed"),
     "pattern, anywhere": ({"s": {"logicalTypeOptions": {"pattern": "b|d|f"}}}, [], "passed"),
     "unique, kept": ({"n": {"unique": True}}, [], "passed"),
-    "unique, not kept": ({"d": {"unique": True}, "k": {"unique": True}}, [], "passed"),
+    "unique, not kept": ({"d": {"unique": True}}, [], "failed"),
+    "repeated values, few enough": ({"d": {"quality": [quality("duplicateValues", mustBeLessThan=2)]}}, [], "passed"),
+    "repeated values, too many": ({"d": {"quality": [quality("duplicateValues", mustBeLessThan=1)]}}, [], "failed"),
     "null values, none": ({"n": {"quality": [quality("nullValues", mustBe=0)]}}, [], "passed"),
     "null values, some": ({"x": {"quality": [quality("nullValues", mustBe=0)]}}, [], "failed"),
     "null values, told": ({"x": {"quality": [quality("nullValues", mustBe=0, severity="warning")]}}, [], "warning"),
@@ -60,6 +63,33 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], list[dict[str, Any]], str]] = 
     ),
     "valid values, not kept": (
         {"s": {"quality": [quality("invalidValues", mustBe=0, arguments={"validValues": ["ab", "cd"]})]}},
+        [],
+        "failed",
+    ),
+    "missing values, few enough": ({"x": {"quality": [quality("nullValues", mustBeLessThan=2)]}}, [], "passed"),
+    "missing values, too many": ({"x": {"quality": [quality("nullValues", mustBeLessThan=1)]}}, [], "failed"),
+    "missing values, of a hundred few enough": (
+        {"x": {"quality": [quality("nullValues", mustBeLessThan=34, unit="percent")]}},
+        [],
+        "passed",
+    ),
+    "missing values, of a hundred too many": (
+        {"x": {"quality": [quality("nullValues", mustBeLessOrEqualTo=33, unit="percent")]}},
+        [],
+        "failed",
+    ),
+    "invalid values, few enough": (
+        {"s": {"quality": [quality("invalidValues", mustBeLessThan=3, arguments={"pattern": "^a"})]}},
+        [],
+        "passed",
+    ),
+    "invalid values, too many": (
+        {
+            "s": {
+                "quality": [quality("invalidValues", mustBeBetween=[0, 1], arguments={"validValues": ["ab"]})],
+                "physicalName": "s",
+            }
+        },
         [],
         "failed",
     ),
@@ -77,6 +107,11 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], list[dict[str, Any]], str]] = 
         {},
         [quality("duplicateValues", mustBe=0, arguments={"properties": ["n", "k"]})],
         "passed",
+    ),
+    "columns together, twice": (
+        {},
+        [quality("duplicateValues", mustBe=0, arguments={"properties": ["d"]})],
+        "failed",
     ),
     "a query that holds": ({}, [sql("SELECT max(n) FROM {table}", mustBe=3)], "passed"),
     "a query that does not": ({"x": {"quality": [sql("SELECT max({column}) FROM {table}", mustBe=3)]}}, [], "failed"),
@@ -123,7 +158,9 @@ def ours(path: Path, file: Path) -> str:
     found = trying.judgement(trying.alone(read_contract_file(path)), file)
     if found.verdict == "reject":
         return "failed"
-    warned = found.findings or any(outcome.status is CheckStatus.WARN for outcome in found.outcomes)
+    warned = any(item.severity is Severity.WARNING for item in found.findings) or any(
+        outcome.status is CheckStatus.WARN for outcome in found.outcomes
+    )
     return "warning" if warned else "passed"
 
 

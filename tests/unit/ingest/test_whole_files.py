@@ -93,6 +93,29 @@ def test_a_query_sees_the_good_rows_alone(world: World) -> None:
     assert (query.status, query.value) == (CheckStatus.PASS, 50)
 
 
+@pytest.mark.parametrize(
+    ("most", "severity", "verdict", "status"),
+    [(3, Severity.ERROR, "admit", "pass"), (2, Severity.ERROR, "reject", "fail"), (2, Severity.INFO, "admit", "warn")],
+)
+def test_rows_within_a_tolerance_are_kept_and_listed(
+    most: int, severity: Severity, verdict: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = rule(Metric.NULL_VALUES, Operator.MUST_BE_LESS_OR_EQUAL_TO, most, columns=("s",), severity=severity)
+    pair = rule(Metric.DUPLICATE_VALUES, Operator.MUST_BE, 0, columns=("n", "s"), id="once")
+    order = rule(Metric.COMPARE, Operator.MUST_BE, 0, columns=("n", "m"), relation="<=", severity=Severity.WARNING)
+    columns = (column("n", INTEGER), column("s"), column("m", INTEGER))
+    world = World(monkeypatch, model(*columns, quality=(few, pair, order), max_bad_row_share=0.5))
+    body = b"n,s,m,y\n1,,1,1\n2,,2,2\n3,,3,3\n4,a,3,4\n5,a,5,5\n5,a,6,6\n5,b,6,7\n6,a,,8\n"
+    found = judged(world, body, "first")
+    assert (found.verdict, found.bad_rows, statuses(found)) == (verdict, 1, {"nullValues": status})
+    listed = {item.quality: (item.rule, item.severity, [one.row for one in item.examples]) for item in found.findings}
+    assert listed == {
+        "nullValues": ("required", Severity.INFO, [1, 2, 3]),
+        "once": ("duplicate", Severity.ERROR, [6]),
+        "compare": ("compare", Severity.WARNING, [4]),
+    }
+
+
 def test_outcomes_are_in_the_document_and_on_the_page(world: World) -> None:
     found = judged(world, rows(highest=100), "first")
     page = world.objects.get(found.files["report"]).decode()
