@@ -17,6 +17,7 @@ from infra.logs import log_group
 
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
+_DELETE = ("s3:DeleteObject",)
 
 
 class StageFunction(Construct):
@@ -97,6 +98,10 @@ class StageFunction(Construct):
         """May write under these prefixes of the data bucket."""
         return self._bucket("DATA_BUCKET", self._foundation.data, _WRITE, prefixes)
 
+    def removes(self, *prefixes: str) -> StageFunction:
+        """May delete the newest version of what lies under these prefixes of the data bucket; the versions stay."""
+        return self._bucket("DATA_BUCKET", self._foundation.data, _DELETE, prefixes)
+
     def reads_artefacts(self, *prefixes: str, listing: bool = False) -> StageFunction:
         """May read what lies under these prefixes of the artefacts bucket, by version."""
         return self._bucket("ARTEFACTS_BUCKET", self._foundation.artefacts_bucket, _READ, prefixes, listing=listing)
@@ -168,7 +173,7 @@ class StageFunction(Construct):
         listing: bool = False,
     ) -> StageFunction:
         self.function.add_environment(variable, bucket.bucket_name)
-        verb = "read" if actions is _READ else "write"
+        verb = {_READ: "read", _WRITE: "write", _DELETE: "delete"}[actions]
         where = variable.split("_", maxsplit=1)[0].lower()
         resources = [bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes]
         self.may(f"{verb} {where}", list(actions), resources)

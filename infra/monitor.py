@@ -14,23 +14,39 @@ from interlock.models import DeployedModel
 
 
 class Monitor(Construct):
-    """drift → decide, by each model's own schedule."""
+    """compact → drift → decide, by each model's own schedule."""
 
     def __init__(self, scope: Construct, foundation: Foundation, models: tuple[DeployedModel, ...]) -> None:
         super().__init__(scope, "Monitor")
-        drift = (
+        compact = (
             StageFunction(
                 self,
                 foundation,
                 "monitor",
-                "drift",
-                "Compares served traffic with the training data",
+                "compact",
+                "Puts small capture files together",
                 layers=["numeric", "tabular"],
                 memory=2048,
                 timeout=Duration.minutes(15),
                 scratch_mb=4096,
             )
             .reads("captures/", listing=True)
+            .writes("captures/")
+            .removes("captures/")
+        )
+        drift = (
+            StageFunction(
+                self,
+                foundation,
+                "monitor",
+                "drift",
+                "Compares served traffic with the training data, and answers with labels",
+                layers=["numeric", "tabular"],
+                memory=2048,
+                timeout=Duration.minutes(15),
+                scratch_mb=4096,
+            )
+            .reads("captures/", "labels/", listing=True)
             .writes("reports/")
             .reads_artefacts("models/")
             .sees_state()
@@ -56,7 +72,13 @@ class Monitor(Construct):
             foundation,
             "monitor",
             {
-                "Start": begin({"model": jsonata("$states.input.model")}, "Drift"),
+                "Start": begin({"model": jsonata("$states.input.model")}, "Compact"),
+                "Compact": task(
+                    compact,
+                    {"model": jsonata("$model"), "at": jsonata("$states.context.Execution.StartTime")},
+                    catch=[("States.ALL", "Drift")],
+                    next_state="Drift",
+                ),
                 "Drift": task(
                     drift,
                     {
@@ -81,7 +103,7 @@ class Monitor(Construct):
                 "NothingServes": succeed(),
                 "Failed": fail(),
             },
-            functions=[drift, decide],
+            functions=[compact, drift, decide],
             timeout=Duration.hours(1),
         )
         for model in models:

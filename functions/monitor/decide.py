@@ -14,7 +14,7 @@ from interlock.aws.datasets import Datasets
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
-from interlock.events import DriftDetected, RetrainRequested
+from interlock.events import DriftDetected, PerformanceDropped, RetrainRequested
 from interlock.ledger import Decision
 from interlock.models import deployed
 from interlock.observability import logger, observed
@@ -39,14 +39,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(model=model.id, window=event["window"])
     data, state = Objects(settings.data_bucket), State(settings.state_table)
     result = WindowResult.from_json(data.get(ObjectRef.model_validate(event["result"])))
-    past = look_back(state, data, result, settings.training_price_per_hour, model.contract.digest())
-    outcome = once(state, decide(result, past, model.spec.monitoring.retrain, datetime.now(UTC)))
+    ledger = Ledger(settings.ledger_table)
+    past = look_back(state, data, ledger, result, settings.training_price_per_hour, model.contract.digest())
+    outcome = once(state, decide(result, past, model.spec.monitoring, datetime.now(UTC)))
     if not outcome.told:
         carry_out(
             outcome,
             result,
             context.function_name,
-            Ledger(settings.ledger_table),
+            ledger,
             EventBus(settings.bus_name),
             AlertTopic(settings.alerts_topic),
         )
@@ -54,8 +55,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"action": outcome.action, "reason": outcome.reason}
 
 
-def look_back(state: State, data: Objects, result: WindowResult, price_per_hour: float, contract_sha256: str) -> Past:
-    """What the decision depends on: earlier outcomes, data that is newer than the champion, money spent."""
+def look_back(
+    state: State, data: Objects, ledger: Ledger, result: WindowResult, price_per_hour: float, contract_sha256: str
+) -> Past:
+    """What the decision depends on: earlier outcomes, newer data, money spent, what the gate said of earlier runs."""
     pk = f"model#{result.model}"
     outcomes = [item for item in state.query(Outcome, pk, "outcome#") if item.window != result.window]
     jobs = list(state.query(EndedJob, pk, "job#"))
@@ -64,6 +67,7 @@ def look_back(state: State, data: Objects, result: WindowResult, price_per_hour:
         outcomes=tuple(outcomes),
         jobs=tuple((job.ended_at, job.billable_seconds / 3600 * price_per_hour) for job in jobs),
         new_datasets=tuple(sorted(there - _used(data, result))),
+        refused=_refused(ledger, result.model),
     )
 
 
@@ -91,6 +95,7 @@ def carry_out(
                 "rows": result.drift.rows,
                 "version": result.version,
                 "drifted": list(drifted),
+                "performance": outcome.performance,
                 "reason": outcome.reason,
                 "report": result.report.uri if result.report else None,
             },
@@ -98,9 +103,19 @@ def carry_out(
     )
     if result.state == "drift" and result.report is not None:
         bus.publish(DriftDetected(model=result.model, window=result.window, columns=drifted, report=result.report.uri))
+    if outcome.performance in {"dropped", "concept"} and result.performed and result.report:
+        bus.publish(
+            PerformanceDropped(
+                model=result.model,
+                window=result.window,
+                metric=result.performed.metric,
+                reason=result.performed.reason,
+                report=result.report.uri,
+            )
+        )
     if outcome.action == "retrain":
         bus.publish(RetrainRequested(model=result.model, window=result.window, reason=outcome.reason))
-    if outcome.action != "none":
+    if outcome.action != "none" and not outcome.held:
         alerts.send(*alert(outcome, result))
 
 
@@ -117,3 +132,15 @@ def _used(data: Objects, result: WindowResult) -> set[str]:
         return set()
     manifest = TrainingManifest.from_json(data.get(stored))
     return {*manifest.datasets, *manifest.skipped}
+
+
+def _refused(ledger: Ledger, model: str) -> int:
+    """How many runs the gate has refused since it last let one pass."""
+    count = 0
+    for entry in ledger.newest_first(model):
+        match entry.decision.action:
+            case "model registered":
+                break
+            case "model rejected":
+                count += 1
+    return count

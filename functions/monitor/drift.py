@@ -1,4 +1,4 @@
-"""Compares a window of the champion's traffic with its training data."""
+"""Compares a window of the champion's traffic with its training data, and its answers with the truth."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ from interlock.report import page
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.stats.drift.reference import Reference
 from interlock.stats.drift.verdict import judge
+from monitor import labels
+from monitor.fetching import fetch
+from monitor.performance import estimate, realise
 from monitor.result import WindowResult
-from monitor.traffic import Traffic, fetch
+from monitor.traffic import Traffic, engine
 from monitor.window import Window, count
 
 
@@ -66,13 +69,31 @@ def check(
     scratch = Path(tempfile.mkdtemp(prefix="monitor-"))
     try:
         fetched = fetch(data, model.id, start, at, scratch)
-        rows, window = 0, Window((), None, ())
+        rows, window, estimated = 0, Window((), None, ()), {}
         if fetched.files:
             traffic = Traffic(fetched.files, champion.version, start, at, scratch, memory_mb)
             rows, window = traffic.rows, count(traffic, model, reference)
+            estimated = estimate(traffic, model, reference) if rows >= model.spec.monitoring.drift.min_rows else {}
+        drift = judge(window.columns, rows, model.spec.monitoring.drift, window.together, window.segments)
+        performed = None
+        if reference.expected is not None:
+            told = labels.fetch(data, model.id, (at - _label_days(model)).date(), scratch)
+            # Labels come later than their predictions: those of earlier days are looked at again.
+            before = at - _label_days(model) if told else start
+            earlier = fetch(data, model.id, before, start - timedelta(days=1), scratch).files
+            with engine(scratch, memory_mb) as con:
+                performed = realise(
+                    con,
+                    (*earlier, *fetched.files),
+                    labels.read(con, told, model),
+                    model,
+                    champion.version,
+                    reference.expected,
+                    estimated,
+                    drifted=drift.state == "drift",
+                )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    drift = judge(window.columns, rows, model.spec.monitoring.drift, window.together, window.segments)
     result = WindowResult(
         model=model.id,
         window=f"{at:%Y%m%dT%H%M%S}-v{champion.version}",
@@ -84,6 +105,7 @@ def check(
         run=champion.run,
         state=drift.state if rows else "silent",
         drift=drift,
+        performed=performed,
         unreadable=fetched.unreadable,
     )
     return write(data, model, result)
@@ -100,6 +122,10 @@ def write(data: Objects, model: DeployedModel, result: WindowResult) -> tuple[Wi
     result = result.model_copy(update={"report": report})
     body = json.dumps(result.model_dump(mode="json"), indent=1).encode()
     return result, data.put(key("report.json"), body, "application/json")
+
+
+def _label_days(model: DeployedModel) -> timedelta:
+    return timedelta(days=model.spec.monitoring.performance.label_days)
 
 
 def _restricted(model: DeployedModel) -> set[str]:

@@ -1,10 +1,9 @@
-"""A window's captured predictions, as they lie in S3."""
+"""A window's captured predictions, as they lie in the capture files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,11 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from interlock import keys
-from interlock.aws.objects import Objects
-from interlock.observability import logger
 from interlock.sql import text
 
 Array = npt.NDArray[Any]
 # Rows that are in memory at once.
 _CHUNK = 500_000
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """The window's capture files, and how many more there are that cannot be read."""
-
-    files: tuple[Path, ...]
-    unreadable: int = 0
-
-
-def fetch(data: Objects, model: str, start: datetime, end: datetime, scratch: Path) -> Fetched:
-    """Bring the window's capture files here; a capture is filed under the day of its prediction."""
-    found, unreadable = [], 0
-    day = start.date()
-    while day <= end.date():
-        for place, key in enumerate(data.keys(keys.captures(model, day, ""))):
-            path = data.download(key, scratch / f"{day}-{place}.parquet")
-            if _whole(path):
-                found.append(path)
-            else:
-                unreadable += 1
-                path.unlink()
-                logger.warning("a capture file cannot be read", extra={"key": key})
-        day += timedelta(days=1)
-    return Fetched(tuple(found), unreadable)
 
 
 class Traffic:
@@ -59,15 +30,8 @@ class Traffic:
         scratch: Path,
         memory_mb: int = 1024,
     ) -> None:
-        """The engine takes `memory_mb` at most and spills into `scratch`, where alone a function may write."""
-        self._con = duckdb.connect(
-            config={
-                "memory_limit": f"{memory_mb}MB",
-                "temp_directory": str(scratch / "spill"),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
+        """As `engine`."""
+        self._con = engine(scratch, memory_mb)
         condition = (
             f"version = {version} AND time > TIMESTAMP '{start.replace(tzinfo=None)}'"
             f" AND time <= TIMESTAMP '{end.replace(tzinfo=None)}'"
@@ -109,7 +73,7 @@ class Traffic:
     def sample(self, chosen: str, rows: int) -> dict[str, Array]:
         """The chosen columns of about this many rows, taken evenly and always the same."""
         step = max(1, self.rows // rows)
-        return self.numpy(chosen, f"{self._every} WHERE hash(request_id, row) % {step} = 0")
+        return self.numpy(chosen, f"{self._every} WHERE hash(time, row) % {step} = 0")
 
     def numpy(self, chosen: str, source: str) -> dict[str, Array]:
         """The chosen columns of a source; where there is no value, they are masked."""
@@ -130,6 +94,18 @@ class Traffic:
         return parts
 
 
+def engine(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """The data engine: takes `memory_mb` at most and spills into `scratch`, where alone a function may write."""
+    return duckdb.connect(
+        config={
+            "memory_limit": f"{memory_mb}MB",
+            "temp_directory": str(scratch / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+
+
 def plain(values: Array) -> npt.NDArray[np.float32]:
     """Numbers with nan where there is no value."""
     return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float32), np.nan))
@@ -137,12 +113,3 @@ def plain(values: Array) -> npt.NDArray[np.float32]:
 
 def _listed(files: Sequence[Path]) -> str:
     return ", ".join(text(str(path)) for path in files)
-
-
-def _whole(path: Path) -> bool:
-    """Whether a file is Parquet from its first byte to its last; one that was cut short lacks its end."""
-    try:
-        duckdb.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(path))})")  # noqa: S608
-    except duckdb.Error:
-        return False
-    return True

@@ -27,6 +27,7 @@ from interlock.stats.drift.reference import CategoryReference, Reference, catego
 from train import footprint, scoring
 from train.acquire import pk
 from train.documents import ChampionScored, Evaluation, Footprint, JobAnswer, JobReport
+from train.expected import expected
 from train.scoring import Array, Holdout
 
 # Lambda gives a whole processor at this size and a share of one below it.
@@ -105,6 +106,7 @@ def _evaluate(
             "label": _labels(model, challenger, threshold),
         }
     )
+    reference = reference.model_copy(update={"expected": expected(model, reference, feeds, y, challenger, threshold)})
 
     def put(name: str, body: bytes, content_type: str = "application/json") -> ObjectRef:
         return artefacts.put(keys.artefact(model.id, manifest.run, name), body, content_type)

@@ -80,6 +80,9 @@ class FakeObjects(Objects):
         path.write_bytes(self.read(key))
         return path
 
+    def delete(self, key: str) -> None:
+        self.newest.pop(key, None)
+
     def read(self, key: str) -> bytes:
         """For a test's eyes: the newest bytes under a key."""
         return self.versions[key, self.newest[key]]
@@ -165,6 +168,9 @@ class FakeLedger(Ledger):
 
     def entries(self, model: str) -> Iterator[Entry]:
         return iter(self.chains.get(model, []))
+
+    def newest_first(self, model: str) -> Iterator[Entry]:
+        return reversed(self.chains.get(model, []))
 
     def actions(self, model: str) -> list[str]:
         """For a test's eyes: what was decided, in order."""

@@ -105,3 +105,12 @@ class DriftDetected(Event):
     window: str
     columns: tuple[str, ...]
     report: str
+
+
+class PerformanceDropped(Event):
+    """The champion has become worse than it was on the holdout, by its labels or by the estimate without them."""
+
+    window: str
+    metric: str
+    reason: str
+    report: str

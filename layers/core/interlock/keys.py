@@ -121,6 +121,11 @@ def labels(model: str, day: date, name: str) -> str:
     return f"labels/{model}/day={day:%Y-%m-%d}/{name}"
 
 
+def label_files(model: str) -> str:
+    """Prefix of all of a model's labels: those that came over HTTPS, by day, and files that were uploaded beside."""
+    return f"labels/{model}/"
+
+
 def job_output(model: str) -> str:
     """Prefix under which SageMaker writes `<job>/output/model.tar.gz`."""
     return f"jobs/{model}/"

@@ -72,6 +72,10 @@ class DeployedModel(Model):
         if unknown := sorted(set(gate.metrics) - METRIC_NAMES[kind]):
             known = ", ".join(sorted(METRIC_NAMES[kind]))
             raise ValueError(f"gate.metrics: a {kind} model has no {', '.join(unknown)}; it has {known}")
+        watched = self.spec.monitoring.performance.metric
+        if watched is not None and watched not in METRIC_NAMES[kind]:
+            known = ", ".join(sorted(METRIC_NAMES[kind]))
+            raise ValueError(f"monitoring.performance.metric: a {kind} model has no {watched}; it has {known}")
         if gate.fairness and kind is not Kind.BINARY:
             raise ValueError("gate.fairness: equal opportunity needs a binary target")
         wrong = _CLASSES_ONLY if kind is Kind.REGRESSION else _NUMBERS_ONLY
@@ -113,6 +117,11 @@ class DeployedModel(Model):
     def target(self) -> Column:
         """The column the model predicts."""
         return self.contract.column(self.spec.target.column)
+
+    @property
+    def watched(self) -> str:
+        """The metric by which monitoring says that the model has become worse."""
+        return self.spec.monitoring.performance.metric or next(iter(self.spec.gate.metrics))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -196,12 +196,37 @@ class Release(Model):
 
 
 class Retrain(Model):
-    """What a drift may start, and the brakes on it."""
+    """What a drift or a loss of performance may start, and the brakes on it.
+
+    `after_windows` bad windows in a row are needed. Each retraining that the gate has refused since the last that it
+    let pass doubles the cool-down.
+    """
 
     on_drift: bool = True
+    on_performance: bool = True
+    after_windows: int = Field(default=1, ge=1)
     cooldown_hours: float = Field(default=24, ge=0)
     max_per_day: int = Field(default=1, ge=0)
     budget_usd_per_month: float = Field(default=5, ge=0)
+
+
+class Tell(Model):
+    """When a person is told: after so many bad windows in a row, of warnings too or not, never in the quiet hours.
+
+    `quiet_hours` are UTC and may go over midnight. What is held back is told by the first check outside them if it has
+    not passed by then.
+    """
+
+    after_windows: int = Field(default=1, ge=1)
+    warnings: bool = False
+    quiet_hours: str | None = Field(default=None, pattern=r"^([01]?\d|2[0-3])-([01]?\d|2[0-3])$")
+
+    def quiet(self, hour: int) -> bool:
+        """Whether an hour (0 to 23, UTC) is one of the quiet ones."""
+        if self.quiet_hours is None:
+            return False
+        start, end = (int(part) for part in self.quiet_hours.split("-"))
+        return start <= hour < end if start <= end else hour >= start or hour < end
 
 
 class Drift(Model):
@@ -235,6 +260,19 @@ class Drift(Model):
         return self
 
 
+class Performance(Model):
+    """When a model has become worse: by how much of a metric, with how many labels at least.
+
+    `metric` is the gate's first when none is named; `drop` is against the holdout. Labels are looked for as long as
+    `label_days` after their predictions.
+    """
+
+    metric: str | None = None
+    drop: float = Field(default=0.05, gt=0)
+    min_labels: int = Field(default=100, ge=2)
+    label_days: int = Field(default=7, ge=1, le=90)
+
+
 class Monitoring(Model):
     """When the served traffic is checked, over how long a window, and what follows.
 
@@ -245,7 +283,9 @@ class Monitoring(Model):
     window_hours: float = Field(default=24, gt=0)
     segments: tuple[str, ...] = ()
     drift: Drift = Drift()
+    performance: Performance = Performance()
     retrain: Retrain = Retrain()
+    tell: Tell = Tell()
 
 
 class ModelSpec(Model):

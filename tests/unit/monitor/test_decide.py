@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from interlock.events import DriftDetected, RetrainRequested
-from interlock.spec import Retrain
+from interlock.ledger import Decision
+from interlock.spec import Monitoring, Retrain, Tell
 from interlock.stats.drift.column import ColumnDrift
 from interlock.stats.drift.verdict import WindowDrift
 from monitor.policy import Past, decide
-from monitor.result import Outcome, WindowResult
+from monitor.result import Outcome, Performed, WindowResult
 from monitor.wording import alert
 from tests.unit.monitor.world import AT, HOUR, SEEN, World, make, model, people
 
@@ -210,7 +211,7 @@ def past(*outcomes: Outcome, **more: Any) -> Past:
 
 
 def test_nothing_holds_a_retraining_back() -> None:
-    decided = decide(window(), FRESH, Retrain(), NOW)
+    decided = decide(window(), FRESH, Monitoring(), NOW)
     assert (decided.action, decided.remedy) == ("retrain", "")
 
 
@@ -236,7 +237,7 @@ def test_nothing_holds_a_retraining_back() -> None:
     ],
 )
 def test_a_brake_turns_a_retraining_into_an_alert(what: str, before: Past, policy: Retrain, why: str) -> None:
-    decided = decide(window(), before, policy, NOW)
+    decided = decide(window(), before, Monitoring(retrain=policy), NOW)
     assert decided.action == "alert", what
     assert why in decided.reason
     assert decided.remedy
@@ -266,12 +267,12 @@ def test_a_brake_turns_a_retraining_into_an_alert(what: str, before: Past, polic
     ],
 )
 def test_a_released_brake_lets_the_retraining_through(what: str, before: Past, policy: Retrain) -> None:
-    assert decide(window(), before, policy, NOW).action == "retrain", what
+    assert decide(window(), before, Monitoring(retrain=policy), NOW).action == "retrain", what
 
 
 @pytest.mark.parametrize("state", ["stable", "warn", "too_few", "silent"])
 def test_only_a_drift_leads_to_anything(state: str) -> None:
-    decided = decide(window(state), FRESH, Retrain(), NOW)
+    decided = decide(window(state), FRESH, Monitoring(), NOW)
     assert (decided.action, decided.state) == ("none", state)
     assert decided.reason
 
@@ -289,7 +290,101 @@ def test_only_a_drift_leads_to_anything(state: str) -> None:
 )
 def test_a_drift_is_over_when_a_window_is_stable_again(before: list[str], action: str) -> None:
     outcomes = tuple(earlier(24 * (len(before) - place), state, "none") for place, state in enumerate(before))
-    assert decide(window("stable"), past(*outcomes), Retrain(), NOW).action == action
+    assert decide(window("stable"), past(*outcomes), Monitoring(), NOW).action == action
+
+
+def performing(state: str, **more: Any) -> Performed:
+    return Performed.model_validate(
+        {"metric": "accuracy", "state": state, "reason": "Accuracy 0.7 instead of 0.85 on the holdout",
+         "holdout": {"accuracy": 0.85}, **more}
+    )  # fmt: skip
+
+
+def test_a_loss_of_performance_retrains_as_a_drift_does() -> None:
+    dropped = window("stable", performed=performing("dropped"))
+    decided = decide(dropped, FRESH, Monitoring(), NOW)
+    assert (decided.action, decided.performance) == ("retrain", "dropped")
+    assert "Accuracy 0.7 instead of 0.85" in decided.reason
+    held_back = decide(dropped, FRESH, Monitoring(retrain=Retrain(on_performance=False)), NOW)
+    assert (held_back.action, "a loss of performance does not retrain" in held_back.reason) == ("alert", True)
+    # Switched off for drift, it still retrains when the model is worse.
+    only = Monitoring(retrain=Retrain(on_drift=False))
+    assert decide(window(performed=performing("concept")), FRESH, only, NOW).action == "retrain"
+    assert decide(window("stable"), past(decided), Monitoring(), NOW + timedelta(days=1)).action == "resolved"
+
+
+def test_a_retraining_waits_for_bad_windows_in_a_row() -> None:
+    policy = Monitoring(retrain=Retrain(after_windows=3))
+    one, two = earlier(24, action="alert"), earlier(48, action="alert")
+    assert "bad window 1 in a row" in decide(window(), past(), policy, NOW).reason
+    assert decide(window(), past(one), policy, NOW).action == "alert"
+    # Windows that say nothing do not interrupt.
+    quiet = earlier(30, "silent", "none")
+    assert decide(window(), past(one, quiet, two), policy, NOW).action == "retrain"
+    assert decide(window(), past(one, earlier(30, "stable", "none"), two), policy, NOW).action == "alert"
+
+
+@pytest.mark.parametrize(("refused", "action"), [(0, "retrain"), (1, "alert"), (2, "alert")])
+def test_each_version_that_the_gate_refuses_doubles_the_cool_down(refused: int, action: str) -> None:
+    decided = decide(window(), past(earlier(30), refused=refused), Monitoring(), NOW)
+    assert decided.action == action
+    if refused:
+        times = "once" if refused == 1 else "2 times"
+        assert f"longer because the gate has refused a new version {times}" in decided.reason
+        assert decided.remedy.startswith("read the gate's report")
+    assert decide(window(), past(earlier(24 * 2**refused), refused=refused), Monitoring(), NOW).action == "retrain"
+
+
+def test_what_the_gate_refused_is_read_from_the_ledger(world: World) -> None:
+    world.admit("b" * 16)
+    for place, action in enumerate(["model rejected", "model registered", "model rejected"]):
+        world.ledger.append(
+            Decision(model="loans", key=f"k{place}", stage="train", action=action, subject="run", actor="test")
+        )
+    assert world.decide(drifting(world))["action"] == "retrain"
+    answer = world.decide(drifting(world, AT + 30 * HOUR, request="next"))
+    assert "the gate has refused a new version once" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "hour", "quiet"),
+    [
+        ("22-6", 23, True),
+        ("22-6", 3, True),
+        ("22-6", 6, False),
+        ("9-17", 9, True),
+        ("9-17", 17, False),
+        (None, 3, False),
+    ],
+)
+def test_quiet_hours_may_go_over_midnight(hours: str | None, hour: int, quiet: bool) -> None:
+    policy = Monitoring(tell=Tell(quiet_hours=hours), retrain=Retrain(on_drift=False))
+    decided = decide(window(), FRESH, policy, NOW.replace(hour=hour))
+    assert (decided.action, decided.held) == ("alert", quiet)
+
+
+def test_nobody_is_told_the_end_of_what_nobody_was_told() -> None:
+    held = earlier(24, action="alert").model_copy(update={"held": True})
+    assert decide(window("stable"), past(held), Monitoring(), NOW).held
+    assert not decide(window("stable"), past(held, earlier(48, action="alert")), Monitoring(), NOW).held
+
+
+def test_a_person_may_want_to_hear_later_or_of_warnings_too() -> None:
+    policy = Monitoring(tell=Tell(after_windows=2, warnings=True), retrain=Retrain(on_drift=False))
+    assert decide(window(), past(), policy, NOW).held
+    assert not decide(window(), past(earlier(24, action="alert")), policy, NOW).held
+    assert decide(window("warn"), past(), policy, NOW).action == "warn"
+    subject, text = alert(decide(window("warn"), past(), policy, NOW), window("warn"))
+    assert subject == "loans: traffic has begun to move"
+    assert "There is nothing to do yet." in text
+
+
+def test_a_held_alert_is_written_down_and_sent_to_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = model(tell={"after_windows": 9}, on_drift=False)
+    monkeypatch.setattr("monitor.decide.deployed", lambda _model: silent)
+    assert world.decide(drifting(world))["action"] == "alert"
+    assert world.alerts.sent == []
+    assert world.ledger.actions("loans") == ["window drift: alert"]
 
 
 # The words
@@ -297,7 +392,7 @@ def test_a_drift_is_over_when_a_window_is_stable_again(before: list[str], action
 
 def test_an_alert_says_what_changed_by_how_much_what_was_done_and_what_to_do(world: World) -> None:
     result = world.result(drifting(world)).model_copy(update={"report": None})
-    subject, text = alert(decide(result, Past(), Retrain(), NOW), result)
+    subject, text = alert(decide(result, Past(), Monitoring(), NOW), result)
     assert subject == "loans: traffic has drifted in 2 of 8 columns"
     lines = text.splitlines()
     assert lines[0] == "loans (version 1) gets other traffic than it was trained on."
@@ -312,7 +407,7 @@ def test_an_alert_says_what_changed_by_how_much_what_was_done_and_what_to_do(wor
 
 
 def test_an_alert_names_the_three_worst_columns_and_counts_the_others() -> None:
-    outcome = decide(window(), FRESH, Retrain(), NOW)
+    outcome = decide(window(), FRESH, Monitoring(), NOW)
     _, text = alert(outcome, window())
     assert "- age: 'below 30' from 60% to 10% of the values; PSI 0.84" in text
     assert text.count("\n- ") == 4
@@ -322,8 +417,24 @@ def test_an_alert_names_the_three_worst_columns_and_counts_the_others() -> None:
 
 
 def test_the_end_of_a_drift_in_words() -> None:
-    outcome = decide(window("stable"), past(earlier(24)), Retrain(), NOW)
+    outcome = decide(window("stable"), past(earlier(24)), Monitoring(), NOW)
     subject, text = alert(outcome, window("stable"))
     assert subject == "loans: the drift is over"
     assert "looks like the training data of version 3 (12,345 rows)" in text
     assert "There is nothing to do." in text
+
+
+def test_an_alert_says_what_it_probably_costs() -> None:
+    estimated = {"accuracy": {"value": 0.78, "low": 0.76, "high": 0.8}}
+    result = window(performed=performing("fine", estimated=estimated))
+    _, text = alert(decide(result, FRESH, Monitoring(), NOW), result)
+    assert "Cost: accuracy probably 0.78 (0.76 to 0.8, estimated without labels), 0.85 on the holdout." in text
+    realised = {"accuracy": {"value": 0.7, "low": 0.66, "high": 0.74}}
+    result = window("stable", performed=performing("dropped", realised=realised, labelled=400))
+    subject, text = alert(decide(result, FRESH, Monitoring(), NOW), result)
+    assert subject == "loans: accuracy has dropped"
+    assert text.startswith("loans (version 3) has become worse: Accuracy 0.7 instead of 0.85 on the holdout.")
+    assert "Cost: accuracy 0.7 by 400 labels, 0.85 on the holdout." in text
+    result = window("stable", performed=performing("concept"))
+    subject, _ = alert(decide(result, FRESH, Monitoring(), NOW), result)
+    assert subject == "loans: what it has learned no longer holds"

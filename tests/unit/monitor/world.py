@@ -47,18 +47,28 @@ CONTRACT = Contract(
 )
 
 
-def model(*, segments: Sequence[str] = (), drift: Mapping[str, Any] | None = None, **retrain: Any) -> DeployedModel:
+def model(
+    *,
+    segments: Sequence[str] = (),
+    drift: Mapping[str, Any] | None = None,
+    tell: Mapping[str, Any] | None = None,
+    performance: Mapping[str, Any] | None = None,
+    fairness: Sequence[Mapping[str, Any]] = (),
+    **retrain: Any,
+) -> DeployedModel:
     """The deployed model; the other keywords are its brakes."""
     spec = ModelSpec.model_validate(
         {
             "id": "loans",
             "target": {"column": "repaid", "kind": "binary", "positive": "yes"},
             "holdout": {"key": "k"},
-            "gate": {"metrics": {"roc_auc": {"min": 0.5}}},
+            "gate": {"metrics": {"accuracy": {"min": 0.5}}, "fairness": tuple(fairness)},
             "monitoring": {
                 "window_hours": 24,
                 "segments": tuple(segments),
                 "drift": {"min_rows": 200, **(drift or {})},
+                "tell": dict(tell or {}),
+                "performance": dict(performance or {}),
                 "retrain": retrain,
             },
         }

@@ -59,6 +59,10 @@ class Ledger:
         """A model's whole chain from its start."""
         return self._read(model, forward=True)
 
+    def newest_first(self, model: str) -> Iterator[Entry]:
+        """A model's whole chain from its end."""
+        return self._read(model, forward=False)
+
     def _read(self, model: str, *, forward: bool, limit: int | None = None) -> Iterator[Entry]:
         with translated(f"reading the ledger of {model}"):
             pages = self._dynamodb.get_paginator("query").paginate(

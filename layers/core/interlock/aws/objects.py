@@ -173,6 +173,11 @@ class Objects:
             self._s3.download_file(self.bucket, key, str(path))
         return path
 
+    def delete(self, key: str) -> None:
+        """Remove the newest version of a key; earlier ones stay until the bucket's lifecycle ends them."""
+        with translated(f"deleting s3://{self.bucket}/{key}"):
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
     def _missing(self, error: ClientError, ref: ObjectRef) -> Exception:
         if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
             return ChecksumMismatch(f"{ref.uri} (version {ref.version}) is gone")

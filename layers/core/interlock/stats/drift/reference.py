@@ -15,6 +15,7 @@ import numpy.typing as npt
 from interlock.schema import Model
 from interlock.stats.drift.distribution import Distribution, Floats, ordered
 from interlock.stats.drift.together import Together, category_scores, number_scores
+from interlock.stats.performance.expected import Expected
 
 BINS = 10
 MAX_CATEGORIES = 50
@@ -65,7 +66,8 @@ class Segment(Model):
 class Reference(Model):
     """All that a check needs of the training data, by column, so that it never reads that data again.
 
-    `score` and `label` are what the model said about the holdout; `segments` by the column that makes them.
+    `score` and `label` are what the model said about the holdout, `expected` how well; `segments` by the column that
+    makes them.
     """
 
     schema_version: int = 2
@@ -74,6 +76,7 @@ class Reference(Model):
     score: NumberReference | None = None
     label: CategoryReference | None = None
     together: Together | None = None
+    expected: Expected | None = None
     segments: dict[str, tuple[Segment, ...]] = {}
 
 

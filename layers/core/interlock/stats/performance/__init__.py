@@ -1,0 +1,1 @@
+"""How good a model still is: estimated without labels, realised with them."""
