@@ -5,7 +5,7 @@ ENVS := .interlock/envs
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header -c requirements/constraints.txt
 
-.PHONY: help demo test check format docs setup setup-test up down build pins clean
+.PHONY: help demo test test-peers bench-monitor check format docs setup setup-test up down build pins clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -16,6 +16,12 @@ demo: setup ## Set everything up, start the local cloud and run a model's whole 
 test: setup-test check ## Set everything up and pass every check and test
 	@$(BIN)/python -m pytest tests/unit tests/infra -n 2
 	@$(BIN)/python -m pytest tests/local
+
+test-peers: setup-test $(ENVS)/.peers ## Hold the monitor against Evidently and NannyML (2 GB of them, several minutes)
+	@$(BIN)/python -m pytest tests/peers
+
+bench-monitor: setup-test $(ENVS)/.peers ## What a check costs, how exact it is, how often it cries wolf
+	@PYTHONPATH=.:functions:layers/core $(BIN)/python -m tests.performance.monitor.bench .interlock/bench/monitor
 
 check: setup-test ## Lint, types, layers of imports
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
@@ -66,6 +72,11 @@ $(ENVS)/.test: $(ENVS)/.app requirements/test.txt requirements/datacontract.txt
 	@$(call environment,datacontract,requirements/datacontract.txt)
 	@touch $@
 
+$(ENVS)/.peers: $(ENVS)/.test requirements/peers.txt
+	@echo "setting up (once): the peers that judge the monitor"
+	@$(call environment,peers,requirements/peers.txt)
+	@touch $@
+
 define environment
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ENVS)/$(1) && \
 	VIRTUAL_ENV=$(ENVS)/$(1) $(BIN)/uv pip install --quiet --require-hashes -r $(2)
@@ -73,6 +84,6 @@ endef
 
 pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
 	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime \
-		requirements/datacontract layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
+		requirements/datacontract requirements/peers layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
 	@$(COMPILE) --upgrade --no-deps layers/onnx/requirements.in -o layers/onnx/requirements.txt
