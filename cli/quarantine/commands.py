@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,6 +80,8 @@ def show(
         as_json({"claim": claim, "model": found.model, "bad_rows": found.bad_rows, "rows": [vars(row) for row in rows]})
         return
     if console.is_terminal:
+        # As git does: colours, and no paging of what fits.
+        os.environ.setdefault("LESS", "FRX")
         with console.pager(styles=True):
             _print_rows(found, rows)
     else:
