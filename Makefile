@@ -5,7 +5,7 @@ ENVS := .interlock/envs
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header -c requirements/constraints.txt
 
-.PHONY: help demo test test-peers bench-monitor check format docs setup setup-test up down build pins clean
+.PHONY: help demo test test-peers bench-monitor bench-serve check format docs setup setup-test up down build pins clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ docs: setup ## Write the pages that are made from the code
 
 setup: $(ENVS)/.app ## Install the command, the emulator and the training job's environment
 setup-test: $(ENVS)/.test
+
+bench-serve: setup-test $(ENVS)/.bench ## Measure what a prediction costs above the model itself
+	@$(BIN)/python -m tests.performance.bench_serve
 
 build: setup ## Build the layers for AWS
 	@$(BIN)/python -m infra.build --target aws
@@ -77,6 +80,11 @@ $(ENVS)/.peers: $(ENVS)/.test requirements/peers.txt
 	@$(call environment,peers,requirements/peers.txt)
 	@touch $@
 
+$(ENVS)/.bench: $(ENVS)/.app requirements/bench.txt
+	@echo "setting up (once): AWS's runtime emulator"
+	@$(call environment,bench,requirements/bench.txt --no-deps)
+	@touch $@
+
 define environment
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ENVS)/$(1) && \
 	VIRTUAL_ENV=$(ENVS)/$(1) $(BIN)/uv pip install --quiet --require-hashes -r $(2)
@@ -86,4 +94,4 @@ pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
 	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime \
 		requirements/datacontract requirements/peers layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
-	@$(COMPILE) --upgrade --no-deps layers/onnx/requirements.in -o layers/onnx/requirements.txt
+	@for f in layers/onnx/requirements requirements/bench; do $(COMPILE) --upgrade --no-deps $$f.in -o $$f.txt; done

@@ -23,6 +23,8 @@ _ACCESS_LOG = json.dumps(
         for name in ("requestId", "requestTime", "identity.userArn", "httpMethod", "path", "status", "responseLatency")
     }
 )
+# What Python, numpy and onnxruntime take of the function's memory before the first model.
+_RUNTIME_MB = 200
 _GET, _POST = apigateway.HttpMethod.GET, apigateway.HttpMethod.POST
 
 
@@ -42,6 +44,7 @@ class Serve(Construct):
                 layers=["numeric", "onnx"],
                 memory=settings.serve_memory,
                 timeout=Duration.seconds(29),
+                environment={"MODEL_MEMORY_MB": str(settings.serve_memory - _RUNTIME_MB)},
             )
             .sees_state()
             .reads_artefacts("models/")

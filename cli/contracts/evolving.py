@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from interlock.contract import Column
-from interlock.inference import signature
 from interlock.models import DeployedModel
 from interlock.records import ServedModel
+from interlock.signature import signature
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from cli.contracts.observing import Observed, Seen, observe
 from interlock.contract import ColumnType
 from interlock.errors import InvalidRequest
 from interlock.folder import read_model
-from interlock.spec import MODEL_ID, Kind
+from interlock.kind import Kind
+from interlock.spec import MODEL_ID
 
 _TARGETS = ("target", "label", "class", "outcome", "y", "churn", "default", "survived", "price", "income", "result")
 _YES = ("yes", "true", "1", "y", "positive", "pos", ">50k", "t", "churned", "fraud", "default", "spam")

@@ -15,9 +15,10 @@ from ingest.engine import Judged, judge
 from ingest.judgement import Judgement
 from ingest.quality import settle
 from interlock.contract import Contract, Severity
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import ObjectRef
-from interlock.spec import Gate, Holdout, Kind, Limit, ModelSpec, Target
+from interlock.spec import Gate, Holdout, Limit, ModelSpec, Target
 
 _MEMORY_MB = 2048
 

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Check, CheckStatus, LiveRelease
-from interlock.spec import Experiment, Kind, Limit, Release
+from interlock.spec import Experiment, Limit, Release
 from interlock.stats.bootstrap import Interval, Scored, between
 from interlock.stats.drift.psi import Counts, joined, psi, psi_noise
 from interlock.stats.metrics import METRICS, Floats, Metric

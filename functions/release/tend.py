@@ -19,9 +19,10 @@ from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
+from interlock.catalogue import deployed_ids
 from interlock.errors import RevisionChanged
 from interlock.events import ModelPromoted
-from interlock.models import DeployedModel, deployed, deployed_ids
+from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.report import page

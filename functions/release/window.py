@@ -13,9 +13,9 @@ import onnxruntime
 
 from interlock.aws.objects import Objects
 from interlock.inference import Session, Value, feeds, headline, places, scores
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Candidate, LiveRelease, ServedModel
-from interlock.spec import Kind
 from release.traffic import Arm, Floats, Ints, Traffic
 
 _TIMED = 200

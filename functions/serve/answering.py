@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-
-from interlock.errors import InterlockError, InvalidRequest, ModelFailed, Unavailable
-from interlock.inference import feeds, scores
-from interlock.records import LiveRelease
-from serve.live import Live, Loaded
-from serve.protocol.infer import Answer, Request, interpret, read
+from interlock.errors import InterlockError, ModelFailed, Unavailable
+from serve.live import Live
+from serve.loaded import Loaded
+from serve.protocol.request import Request
+from serve.protocol.response import Answer, interpret
 from serve.routing import is_challengers, place, routing_key
+from serve.stored import LiveRelease
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """An answer and who gave it. `unit` names the routing key's place, `milliseconds` what the model itself took."""
 
     loaded: Loaded
@@ -31,7 +30,7 @@ def answered(
     live: Live,
     release: LiveRelease,
     version: int | None,
-    body: bytes,
+    read: Callable[[Loaded], Request],
     headers: Mapping[str, str],
     failed: Callable[[int, Exception], None],
 ) -> Answered:
@@ -41,7 +40,7 @@ def answered(
         live: the models in memory.
         release: what serves.
         version: the one that was asked for by its number; None lets the release choose.
-        body: the request.
+        read: the request, checked as the version wants it that is to answer it.
         headers: by lower-case name.
         failed: told the version and the error where a version could not answer a good request.
 
@@ -50,7 +49,7 @@ def answered(
         ModelFailed: the version that had to answer crashed, or its answer is not a number.
     """
     loaded = live.version(release, version)
-    request = read(body, loaded.signature)
+    request = read(loaded)
     unit = None
     if version is None and release.share > 0 and release.challenger is not None:
         found = place(release.split, routing_key(release.key, headers, request.parameters, request.values))
@@ -60,7 +59,7 @@ def answered(
             try:
                 rival = live.version(release, number)
                 same = rival.signature.inputs == loaded.signature.inputs
-                return _score(rival, request if same else read(body, rival.signature), unit)
+                return _score(rival, request if same else read(rival), unit)
             except Exception as error:  # noqa: BLE001 - whatever a challenger does wrong, the champion answers
                 # What keeps us from fetching it says nothing about it.
                 if not isinstance(error, Unavailable):
@@ -75,11 +74,11 @@ def answered(
 def _score(loaded: Loaded, request: Request, unit: str | None) -> Answered:
     served, started = loaded.served, time.perf_counter()
     try:
-        answer = interpret(scores(loaded.session, feeds(served.inputs, request.values)), loaded.signature)
-    except (InterlockError, InvalidRequest):
+        answer = interpret(loaded.scores(request.tensors), loaded.signature)
+    except InterlockError:
         raise
     except Exception as error:
         raise ModelFailed(f"version {served.version} of '{served.model}' crashed: {type(error).__name__}") from error
-    if not np.isfinite(answer.scores).all():
+    if not math.isfinite(sum(answer.scores)):
         raise ModelFailed(f"version {served.version} of '{served.model}' answers no number")
     return Answered(loaded, request, answer, 1000 * (time.perf_counter() - started), unit)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def keep(log_events: list[dict[str, Any]], data: Objects) -> int:
             path = _parquet(_FAILED if failed else _columns(model), [line for _, line in lines], Path(scratch))
             key = keys.failures(model, day, name) if failed else keys.captures(model, day, name)
             data.put_file(key, path, "application/vnd.apache.parquet")
-        kept += 0 if failed else len(lines)
+        kept += sum(len(line.get("scores", ())) for _, line in lines)
     return kept
 
 
@@ -78,9 +79,26 @@ def _line(message: str) -> dict[str, Any] | None:
         found = json.loads(message)
     except ValueError:
         return None
-    if not isinstance(found, dict) or found.get("interlock") != "capture":
+    if not isinstance(found, dict) or (found.get("interlock"), found.get("schema_version")) != ("capture", 2):
         return None
     return found
+
+
+def _rows(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line's rows; a call that failed is one."""
+    if "error" in line:
+        yield line
+        return
+    whole = {name: line[name] for name in _FIXED if name in line}
+    labels, inputs = line["labels"], line["inputs"]
+    for place, score in enumerate(line["scores"]):
+        yield {
+            **whole,
+            "row": line["first_row"] + place,
+            "label": labels[place] if labels else None,
+            "score": score,
+            **{f"in_{name}": column[place] for name, column in inputs.items()},
+        }
 
 
 def _columns(model: str) -> dict[str, str]:
@@ -95,8 +113,7 @@ def _parquet(columns: dict[str, str], lines: list[dict[str, Any]], scratch: Path
     source, target = scratch / "lines.jsonl", scratch / "captures.parquet"
     with source.open("w", encoding="utf-8") as file:
         for line in lines:
-            inputs = {f"in_{name}": value for name, value in line.pop("inputs", {}).items()}
-            file.write(json.dumps({**line, **inputs}) + "\n")
+            file.writelines(json.dumps(row) + "\n" for row in _rows(line))
     declared = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in columns.items())
     duckdb.connect().execute(
         f"COPY (SELECT * FROM read_json('{source}', format='newline_delimited', columns={{{declared}}}))"  # noqa: S608

@@ -1,20 +1,23 @@
-"""The capture: one JSON line a prediction on stdout, which the log subscription turns into Parquet.
+"""The capture: lines on stdout with what was asked and answered, which the log subscription turns into Parquet.
 
-A restricted value never leaves the function: its reference bin does, so that drift still counts.
+A line holds the rows of one request column by column, so that a thousand rows cost a caller little and name each column
+once. A restricted value never leaves the function: its reference bin does, so that drift still counts.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
-from interlock.records import Input, ServedModel
-from interlock.stats.drift.reference import category_bin, number_bin
-from serve.protocol.infer import Answer, Request
+from interlock.stats.drift.bins import category_bin, number_bin
+from serve.protocol.request import Request
+from serve.protocol.response import Answer, encode
+from serve.stored import Input, ServedModel
 
-# A log event holds 256 KB; a line far below it always fits with what the log adds.
-_LONGEST_VALUE = 1000
+# A log event holds 256 KB; a longer line is cut in two, and the texts of a single row are shortened.
+_LONGEST_LINE, _LONGEST_VALUE = 200_000, 1000
+_restricted = attrgetter("restricted")
 
 
 def lines(
@@ -26,51 +29,80 @@ def lines(
     at: str,
     milliseconds: float | None = None,
     unit: str | None = None,
-) -> Iterator[str]:
-    """The lines of one request, a row each; what the model took for all of them, and whose the request was."""
-    columns = [(item, request.values[item.name]) for item in served.inputs]
-    for row in range(request.rows):
-        yield json.dumps(
-            {
-                "interlock": "capture",
-                "schema_version": 1,
-                "model": served.model,
-                "version": served.version,
-                "revision": revision,
-                "request_id": request_id,
-                "row": row,
-                "time": at,
-                "label": answer.labels[row] if answer.labels is not None else None,
-                "score": float(answer.scores[row]),
-                "milliseconds": None if milliseconds is None else round(milliseconds, 4),
-                "unit": unit,
-                "inputs": {item.name: _captured(item, values[row]) for item, values in columns},
-            },
-            separators=(",", ":"),
-        )
+    counted: dict[str, Any] | None = None,
+) -> list[bytes]:
+    """The lines of one request: what the model took for all of its rows, and whose the request was, in each.
+
+    The first line also counts the request, by the fields of `counted`: a line of its own would cost the caller more.
+    """
+    inputs = request.values
+    if any(map(_restricted, served.inputs)):
+        inputs = inputs | {
+            item.name: [_bin(item, value) for value in inputs[item.name]] for item in served.inputs if item.restricted
+        }
+    whole = {
+        "interlock": "capture",
+        "schema_version": 2,
+        "model": served.model,
+        "version": served.version,
+        "revision": revision,
+        "request_id": request_id,
+        "time": at,
+        "milliseconds": milliseconds,
+        "unit": unit,
+        "first_row": 0,
+        "labels": answer.labels,
+        "scores": answer.scores,
+        "inputs": inputs,
+    }
+    line = encode(whole | counted if counted else whole)
+    if len(line) <= _LONGEST_LINE:
+        return [line]
+    return [*([encode(counted)] if counted else []), *_cut(whole)]
 
 
-def failure(model: str, version: int, revision: int, request_id: str, at: str, error: Exception) -> str:
+def failure(model: str, version: int, revision: int, request_id: str, at: str, error: Exception) -> bytes:
     """The line of a call that a version could not answer: of the error its class, since a message may hold a value."""
-    return json.dumps(
+    return encode(
         {
             "interlock": "capture",
-            "schema_version": 1,
+            "schema_version": 2,
             "model": model,
             "version": version,
             "revision": revision,
             "request_id": request_id,
             "time": at,
             "error": type(error).__name__,
-        },
-        separators=(",", ":"),
+        }
     )
 
 
-def _captured(item: Input, value: Any) -> Any:
-    if not item.restricted:
-        return value[:_LONGEST_VALUE] if isinstance(value, str) else value
-    # The model is fed the empty text where a value is missing (interlock.inference).
+def _cut(whole: dict[str, Any]) -> Iterator[bytes]:
+    """The same rows on several lines; the texts of a row that is too long by itself are shortened."""
+    line = encode(whole)
+    if len(line) <= _LONGEST_LINE:
+        yield line
+        return
+    labels, scores, inputs = whole["labels"], whole["scores"], whole["inputs"]
+    if (middle := len(scores) // 2) == 0:
+        short = {
+            name: [value[:_LONGEST_VALUE] if isinstance(value, str) else value for value in column]
+            for name, column in inputs.items()
+        }
+        yield encode({**whole, "inputs": short})
+        return
+    for part, offset in ((slice(None, middle), 0), (slice(middle, None), middle)):
+        cut = {
+            "first_row": whole["first_row"] + offset,
+            "labels": labels[part] if labels else None,
+            "scores": scores[part],
+            "inputs": {name: column[part] for name, column in inputs.items()},
+        }
+        yield from _cut(whole | cut)
+
+
+def _bin(item: Input, value: Any) -> int | None:
+    # The model is fed the empty text where a value is missing (serve.protocol.request).
     if value is None or (value == "" and "" not in (item.categories or ())):
         return None
     if item.categories is not None:

@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-import onnxruntime as ort
-
-from interlock.aws.objects import Objects
-from interlock.aws.state import State
+from interlock.aws.direct import Ref
 from interlock.errors import DependencyUnavailable, UnknownModel, UnknownVersion
-from interlock.records import Candidate, LiveRelease, ServedModel
-from serve.protocol.infer import Signature, Tensor
+from serve.loaded import Loaded, Memory
+from serve.stored import Candidate, LiveRelease, live_release, served_model
 
 # Nobody is answered under a release that is older than this.
 FRESH_SECONDS = 5.0
-# The one that serves and the one before it.
-_KEPT_SESSIONS = 2
 
 
-class Loaded:
-    """A version in memory."""
+class Source(Protocol):
+    """Where releases and models are read: `interlock.aws.direct.Direct`."""
 
-    def __init__(self, served: ServedModel, onnx: bytes) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self.served = served
-        self.session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        self.signature = Signature(
-            model=served.model,
-            version=served.version,
-            kind=served.kind,
-            inputs=tuple(Tensor(item.name, item.datatype, item.required) for item in served.inputs),
-            classes=served.classes,
-            threshold=served.threshold,
-        )
+    def document(self, pk: str, sk: str) -> bytes | None:
+        """A document of the state table; None when there is none."""
+
+    def get(self, ref: Ref) -> bytes:
+        """Exactly these bytes."""
 
 
 class Live:
@@ -44,17 +30,16 @@ class Live:
 
     def __init__(
         self,
-        state: State,
-        artefacts: Objects,
+        source: Source,
+        memory: Memory,
         unreadable: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._state = state
-        self._artefacts = artefacts
+        self._source = source
+        self._memory = memory
         self._unreadable = unreadable
         self._clock = clock
         self._releases: dict[str, tuple[float, LiveRelease]] = {}
-        self._loaded: dict[tuple[str, str], Loaded] = {}
 
     def release(self, model: str) -> LiveRelease:
         """The model's live release. If it cannot be read, the last one serves on and that is counted.
@@ -68,7 +53,8 @@ class Live:
         if known is not None and now - known[0] < FRESH_SECONDS:
             return known[1]
         try:
-            found = self._state.get(LiveRelease, f"model#{model}", "live")
+            stored = self._source.document(f"model#{model}", "live")
+            found = live_release(stored) if stored is not None else None
         except Exception as error:
             # Whatever the reason, callers are owed an answer, and somebody must hear of it.
             self._unreadable()
@@ -89,21 +75,22 @@ class Live:
             UnknownVersion: that version is not one that serves.
             ChecksumMismatch: its stored bytes are not what was registered; it is not used.
         """
-        if version is None and release.champion is None:
-            raise UnknownModel(f"version {release.version} of '{release.model}' is still being probed")
+        if version is None:
+            if release.champion is None:
+                raise UnknownModel(
+                    f"no version of '{release.model}' serves yet", remedy="`interlock status` shows what does."
+                )
+            return self._load(release.champion)
         there = [candidate for candidate in (release.champion, release.challenger) if candidate is not None]
         for candidate in there:
-            if version in {None, candidate.version}:
+            if version == candidate.version:
                 return self._load(candidate)
         serving = " and ".join(str(candidate.version) for candidate in there)
         raise UnknownVersion(f"version {version} of '{release.model}' does not serve; version {serving} does")
 
     def _load(self, candidate: Candidate) -> Loaded:
-        key = (candidate.served.key, candidate.served.sha256)
-        if key not in self._loaded:
-            served = ServedModel.from_json(self._artefacts.get(candidate.served))
-            loaded = Loaded(served, self._artefacts.get(served.onnx))
-            while len(self._loaded) >= _KEPT_SESSIONS:
-                del self._loaded[next(iter(self._loaded))]
-            self._loaded[key] = loaded
-        return self._loaded[key]
+        found = self._memory.get(candidate.served.sha256)
+        if found is None:
+            served = served_model(self._source.get(candidate.served))
+            found = self._memory.put(candidate.served.sha256, Loaded(served, self._source.get(served.onnx)))
+        return found

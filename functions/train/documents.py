@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from interlock.kind import Kind
 from interlock.records import Input, ObjectRef
 from interlock.schema import Model
-from interlock.spec import Kind, ModelId
+from interlock.spec import ModelId
 
 
 class JobAnswer(Model):

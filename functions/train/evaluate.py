@@ -17,12 +17,13 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, TrainingFailed
-from interlock.inference import headline, places, signature
+from interlock.inference import headline, places
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.observability import logger, observed
 from interlock.records import Input, LiveRelease, ObjectRef, ServedModel, TrainingManifest
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
-from interlock.spec import Kind
+from interlock.signature import signature
 from interlock.stats.drift.reference import CategoryReference, Reference, category_reference, number_reference
 from train import footprint, scoring
 from train.acquire import pk

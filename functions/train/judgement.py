@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from interlock.inference import places
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Check, CheckStatus, Verdict
-from interlock.spec import FairnessLimit, Kind, Limit
+from interlock.spec import FairnessLimit, Limit
 from interlock.stats.bootstrap import Interval, Scored, intervals
 from interlock.stats.fairness import Opportunity, equal_opportunity
 from interlock.stats.metrics import METRICS, Metric

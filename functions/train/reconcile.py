@@ -11,9 +11,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock.aws.bus import EventBus
 from interlock.aws.jobs import Tokens, TrainingJobs
 from interlock.aws.state import State
+from interlock.catalogue import deployed_ids
 from interlock.errors import TrainingFailed
 from interlock.events import TrainingRequested
-from interlock.models import deployed_ids
 from interlock.observability import logger, observed
 from interlock.records import Lease, OpenToken, PendingTraining
 from interlock.settings import Bus, StateTable

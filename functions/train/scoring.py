@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from interlock.inference import headline, places, scores, signature
+from interlock.inference import headline, places, scores
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Input, Probe
-from interlock.spec import Kind
+from interlock.signature import signature
 from interlock.sql import quoted, text
 from train.documents import Parity
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 from interlock.errors import InvalidRequest
 
@@ -46,6 +47,7 @@ _PLAIN = {
 _VERBS = {None: Operation.MODEL, "ready": Operation.MODEL_READY, "infer": Operation.INFER}
 
 
+@lru_cache(maxsize=1024)
 def route(method: str, path: str) -> Route:
     """Read a request's method and path.
 

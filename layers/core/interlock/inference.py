@@ -7,25 +7,15 @@ file's last output is the scores: probabilities [rows, classes], or predictions 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from interlock.contract import Column, ColumnType
-from interlock.models import DeployedModel
-from interlock.records import Input
-from interlock.spec import Kind
+from interlock.kind import Kind
 
 Floats = npt.NDArray[np.float64]
 Value = bool | int | float | str | None
-
-_DATATYPES: dict[ColumnType, Literal["FP32", "INT64", "BOOL", "BYTES"]] = {
-    ColumnType.NUMBER: "FP32",
-    ColumnType.INTEGER: "INT64",
-    ColumnType.BOOLEAN: "BOOL",
-    ColumnType.STRING: "BYTES",
-}
 
 
 class Session(Protocol):
@@ -35,12 +25,19 @@ class Session(Protocol):
         """All outputs for these inputs."""
 
 
-def signature(model: DeployedModel) -> tuple[Input, ...]:
-    """The inputs of a model, as Open Inference Protocol V2 names their types."""
-    return tuple(_input(column) for column in model.features)
+class Named(Protocol):
+    """The part of an input's description that is used: `interlock.records.Input`, or what serving reads of it."""
+
+    @property
+    def name(self) -> str:
+        """The column."""
+
+    @property
+    def datatype(self) -> str:
+        """Open Inference Protocol V2's."""
 
 
-def feeds(inputs: Sequence[Input], columns: Mapping[str, Sequence[Value]]) -> dict[str, npt.NDArray[Any]]:
+def feeds(inputs: Sequence[Named], columns: Mapping[str, Sequence[Value]]) -> dict[str, npt.NDArray[Any]]:
     """Tensors for the columns' values.
 
     Raises:
@@ -58,8 +55,8 @@ def scores(session: Session, tensors: dict[str, npt.NDArray[Any]]) -> Floats:
 def headline(kind: Kind, found: Floats) -> Floats:
     """One number a row, [rows]: the positive class's probability, the winner's, or the prediction."""
     if kind is Kind.MULTICLASS:
-        return np.asarray(found.max(axis=1))
-    return np.asarray(found[:, -1])
+        found = found.max(axis=1, keepdims=True)
+    return found[:, -1]
 
 
 def places(kind: Kind, found: Floats, threshold: float | None) -> npt.NDArray[np.int64]:
@@ -72,19 +69,10 @@ def places(kind: Kind, found: Floats, threshold: float | None) -> npt.NDArray[np
         return np.asarray(found.argmax(axis=1), dtype=np.int64)
     if kind is Kind.REGRESSION or threshold is None:
         raise ValueError("only classifiers predict classes, and a binary one needs its threshold")
-    return np.asarray(found[:, -1] >= threshold, dtype=np.int64)
+    return (found[:, -1] >= threshold).astype(np.int64)
 
 
-def _input(column: Column) -> Input:
-    return Input(
-        name=column.name,
-        datatype=_DATATYPES[column.type],
-        required=column.required,
-        restricted=column.restricted,
-    )
-
-
-def _tensor(item: Input, values: Sequence[Value]) -> npt.NDArray[Any]:
+def _tensor(item: Named, values: Sequence[Value]) -> npt.NDArray[Any]:
     if item.datatype == "BYTES":
         return np.array([["" if value is None else value] for value in values], dtype=object).reshape(-1, 1)
     return np.array([np.nan if value is None else value for value in values], dtype=np.float32).reshape(-1, 1)

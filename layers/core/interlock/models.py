@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from functools import cache
 from typing import Self
 
 from pydantic import model_validator
 
+from interlock.catalogue import deployed_text
 from interlock.contract import Column, ColumnType, Contract
-from interlock.errors import UnknownModel
+from interlock.kind import Kind
 from interlock.schema import Model
-from interlock.spec import Kind, ModelSpec
+from interlock.spec import ModelSpec
 
 _FEATURE_TYPES = {ColumnType.STRING, ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN}
 # Metrics a gate may name, by what the model predicts; `interlock.stats.metrics` computes them.
@@ -143,18 +143,4 @@ def deployed(model_id: str) -> DeployedModel:
     Raises:
         UnknownModel: no such model is deployed.
     """
-    try:
-        text = importlib.resources.files("interlock_models").joinpath(model_id + ".json").read_text("utf-8")
-    except (FileNotFoundError, ModuleNotFoundError):
-        raise UnknownModel(f"no model '{model_id}' is deployed; deployed are: {', '.join(deployed_ids())}") from None
-    return DeployedModel.from_json(text)
-
-
-@cache
-def deployed_ids() -> tuple[str, ...]:
-    """Ids of all deployed models, sorted."""
-    try:
-        entries = importlib.resources.files("interlock_models").iterdir()
-    except ModuleNotFoundError:
-        return ()
-    return tuple(sorted(entry.name.removesuffix(".json") for entry in entries if entry.name.endswith(".json")))
+    return DeployedModel.from_json(deployed_text(model_id))

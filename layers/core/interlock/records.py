@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from interlock.kind import Kind
 from interlock.schema import Model
-from interlock.spec import Kind, ModelId, Release, ReleaseMode, RoutingKey
+from interlock.spec import ModelId, Release, ReleaseMode, RoutingKey
 
 
 class ObjectRef(Model):

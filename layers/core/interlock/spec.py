@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from interlock.kind import Kind
 from interlock.schema import Model
 
 MODEL_ID = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -17,14 +18,6 @@ ShapeStatistic = Literal["psi", "jensen_shannon", "chi_square", "total_variation
 ScheduleExpression = Annotated[str, StringConstraints(pattern=r"^(rate|cron)\(.+\)$")]
 RoutingKey = Annotated[str, StringConstraints(pattern=r"^(header|parameter):[A-Za-z0-9_.-]{1,64}$")]
 ReleaseMode = Literal["all", "canary", "shadow", "ab"]
-
-
-class Kind(StrEnum):
-    """What the model predicts."""
-
-    BINARY = "binary"
-    MULTICLASS = "multiclass"
-    REGRESSION = "regression"
 
 
 class TrainOn(StrEnum):

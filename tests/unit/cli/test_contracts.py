@@ -24,8 +24,8 @@ from cli.contracts.observing import observe
 from interlock.contract import ColumnType, Contract
 from interlock.errors import InvalidUpload
 from interlock.folder import read_contract_file, read_model
+from interlock.kind import Kind
 from interlock.odcs import read_contract
-from interlock.spec import Kind
 
 CENSUS = Path(__file__).parents[3] / "models/census-income"
 Command = Callable[..., tuple[int, str]]

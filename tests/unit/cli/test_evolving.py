@@ -15,10 +15,11 @@ from cli.contracts.evolving import consequences
 from interlock.contract import Column, ColumnType
 from interlock.errors import DependencyUnavailable, Refused
 from interlock.folder import read_model
-from interlock.inference import signature
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import ObjectRef, ServedModel
-from interlock.spec import Kind, Target
+from interlock.signature import signature
+from interlock.spec import Target
 
 OLD = read_model(Path(__file__).parents[3] / "models/census-income")
 SERVED = ServedModel(

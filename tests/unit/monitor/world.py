@@ -11,16 +11,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
 from interlock.contract import Column, ColumnType, Contract
-from interlock.inference import signature
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Candidate, Dataset, EndedJob, LiveRelease, ObjectRef, ServedModel, TrainingManifest
-from interlock.spec import Kind, ModelSpec
+from interlock.signature import signature
+from interlock.spec import ModelSpec
 from interlock.stats.drift.reference import Reference, category_reference, number_reference
 from monitor import decide, drift
 from monitor.result import Outcome, WindowResult
 from serve import capture
 from serve.captures import lines
-from serve.protocol.infer import Answer, Request
+from serve.protocol.request import Request
+from serve.protocol.response import Answer
+from serve.stored import served_model
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeLedger, FakeObjects, FakeState
 
 AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -258,10 +261,13 @@ def captured(rows: Sequence[Row], at: datetime, version: int, request: str) -> l
         threshold=0.5, onnx=ref, contract_version="1.0.0",
     )  # fmt: skip
     values = {item.name: [row[item.name] for row in rows] for item in inputs}
-    scores = np.array([score(row) for row in rows])
+    scores = [score(row) for row in rows]
     labels = ["yes" if value >= 0.5 else "no" for value in scores]
-    asked = Request(id=None, rows=len(rows), values=values, outputs=None)
-    return list(lines(asked, Answer(labels, scores, None), served, version, request, at.isoformat()))
+    asked = Request(id=None, rows=len(rows), values=values, tensors={}, outputs=None, parameters={})
+    found = lines(
+        asked, Answer(labels, scores, None), served_model(served.to_json().encode()), version, request, at.isoformat()
+    )
+    return [line.decode() for line in found]
 
 
 TRAINED = reference(people(4000, seed=1))

@@ -21,7 +21,9 @@ from release.steer import steer
 from release.tend import ABANDONED
 from release.transitions import PUT_RIGHT
 from serve.live import Live
+from serve.loaded import Memory
 from tests.unit.release.world import World, make, sigmoid
+from tests.unit.serve.world import Stored
 
 MINUTE = timedelta(minutes=1)
 
@@ -209,7 +211,7 @@ def test_a_paused_release_takes_no_step_but_is_still_taken_back(world: World) ->
     assert "more calls" in world.tend()
     key = "models/flats/r2/model.onnx"
     world.artefacts.versions[key, world.artefacts.newest[key]] += b"x"
-    world.serving = Live(world.state, world.artefacts, lambda: None)
+    world.serving = Live(Stored(world.state, world.artefacts), Memory(10**9), lambda: None)
     steer(world.state, world.ledger, world.bus, "flats", "pause", "a person", "something is odd")
     world.call(60)
     assert world.tend(MINUTE).startswith("fail")
@@ -236,7 +238,8 @@ def test_an_approval_of_what_has_changed_since_is_refused(world: World, change: 
 def test_sixteen_instances_are_never_more_than_ten_seconds_behind(world: World) -> None:
     """Each has read the record at another moment; a quarter of them is asked rarely."""
     clock = [0.0]
-    instances = [Live(world.state, world.artefacts, lambda: None, lambda: clock[0]) for _ in range(16)]
+    stored = Stored(world.state, world.artefacts)
+    instances = [Live(stored, Memory(10**9), lambda: None, lambda: clock[0]) for _ in range(16)]
     changed_at, oldest, slowest, step = 0.0, 0, 0.0, 0.1
     for tick in range(1200):
         clock[0] = tick * step

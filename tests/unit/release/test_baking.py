@@ -102,7 +102,7 @@ def test_a_champion_that_fails_as_well_is_no_reason(canary: Make) -> None:
         for version in (1, 2)
     ]
     for line in lines:
-        print(line)
+        print(line.decode())
     world.capture()
     assert world.tend(timedelta(minutes=1)).startswith("baking")
     assert world.check("errors").status.value != "fail"

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from interlock.errors import Conflict, ProbeFailed, RevisionChanged
 from interlock.events import ModelPromoted
+from interlock.kind import Kind
 from interlock.records import Candidate, Input, LiveRelease, ObjectRef, Probe, ServedModel
-from interlock.spec import Kind, Release
+from interlock.spec import Release
 from release import transitions
 from release.confirm import confirm
 from release.probe import probe

@@ -22,9 +22,10 @@ import serve.infer
 from interlock import keys
 from interlock.aws.registry import Package, file_metadata
 from interlock.contract import Column, ColumnType, Contract
+from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Input, LiveRelease, Probe, ServedModel
-from interlock.spec import Kind, ModelSpec
+from interlock.spec import ModelSpec
 from release import tend
 from release.confirm import confirm
 from release.documents import StepVerdict
@@ -32,7 +33,10 @@ from release.propose import Approval, check, propose
 from release.record import read
 from serve import capture, labels
 from serve.live import Live
+from serve.loaded import Memory
+from serve.operations import Service
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeLedger, FakeObjects, FakeState
+from tests.unit.serve.world import Stored
 
 CONTRACT = Contract(
     id="flats",
@@ -142,7 +146,7 @@ class World:
     later: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        self.serving = Live(self.state, self.artefacts, lambda: None)
+        self.serving = Live(Stored(self.state, self.artefacts), Memory(10**9), lambda: None)
         self.random = np.random.default_rng(7)
 
     @property
@@ -283,8 +287,7 @@ def make(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **
 
     for module in (release.confirm, release.propose, release.rollback, release.steer, release.restore, release.alarm):
         monkeypatch.setattr(module, "datetime", Clock)
-    monkeypatch.setattr(serve.infer, "_live", lambda: world.serving)
-    monkeypatch.setattr(serve.infer, "deployed_ids", lambda: ("flats",))
+    monkeypatch.setattr(serve.infer, "service", lambda: Service(world.serving, ("flats",)))
     monkeypatch.setattr(capture, "deployed", lambda _model: world.model)
     world.release(1, sigmoid())
     return world

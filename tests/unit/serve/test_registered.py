@@ -14,7 +14,9 @@ import pytest
 import serve.infer
 from interlock.records import ServedModel, TrainingManifest
 from serve.live import Live
-from tests.unit.serve.test_serving import call
+from serve.loaded import Memory
+from serve.operations import Service
+from tests.unit.serve.world import Stored, call
 from tests.unit.train.test_run import judged, registered, trained
 from tests.unit.train.test_run import serve as release
 from tests.unit.train.world import World
@@ -29,8 +31,8 @@ def test_a_registered_model_answers_as_scikit_learn_does(
     evaluation, _, verdict = judged(world, manifest, job)
     package = registered(world, manifest, evaluation, verdict)
     release(world, package)
-    live = Live(world.state, world.artefacts, lambda: None)
-    monkeypatch.setattr(serve.infer, "_live", lambda: live)
+    live = Live(Stored(world.state, world.artefacts), Memory(10**9), lambda: None)
+    monkeypatch.setattr(serve.infer, "service", lambda: Service(live, ("people",)))
     served = ServedModel.from_json(world.artefacts.get(package.candidate.served))
 
     native = scores_of(world, job.output)

@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-import serve.infer
 from interlock.records import Candidate, LiveRelease
 from serve.routing import is_challengers, place, routing_key
-from tests.unit.serve.test_serving import MODEL, World, call, document
+from tests.unit.serve.world import MODEL, World, call, document
 
 KEYS = [f"customer-{number}".encode() for number in range(100_000)]
 
@@ -74,8 +73,7 @@ def test_the_key_is_the_header_the_parameter_or_the_first_row() -> None:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    monkeypatch.setattr(serve.infer, "_live", lambda: found.live)
-    monkeypatch.setattr(serve.infer, "deployed_ids", lambda: ("flats",))
+    found.serve(monkeypatch)
     return found
 
 
@@ -188,7 +186,7 @@ def test_an_altered_challenger_is_never_loaded(world: World) -> None:
 def test_a_champion_that_answers_no_number_says_so() -> None:
     broken = World(nan_model())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serve.infer, "_live", lambda: broken.live)
+        broken.serve(patch)
         status, answer, _ = call("POST", "/v2/models/flats/infer", document([1.0], ["north"]))
     assert status == 500
     assert "no number" in answer["error"]

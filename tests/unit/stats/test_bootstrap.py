@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from interlock.spec import Kind
+from interlock.kind import Kind
 from interlock.stats.bootstrap import Scored, intervals
 from interlock.stats.metrics import METRICS, Compute, metrics_for
 

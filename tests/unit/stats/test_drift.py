@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from interlock.spec import Drift
+from interlock.stats.drift.bins import category_bin, number_bin
 from interlock.stats.drift.column import ColumnDrift
 from interlock.stats.drift.counted import Counted
 from interlock.stats.drift.missing_rate import more_missing
@@ -19,9 +20,7 @@ from interlock.stats.drift.psi import chi_square_quantile, joined, psi, psi_nois
 from interlock.stats.drift.reference import (
     MAX_CATEGORIES,
     Reference,
-    category_bin,
     category_reference,
-    number_bin,
     number_reference,
 )
 from interlock.stats.drift.verdict import judge

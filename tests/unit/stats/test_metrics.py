@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as judge
 
+from interlock.kind import Kind
 from interlock.models import METRIC_NAMES
-from interlock.spec import Kind
 from interlock.stats.metrics import METRICS, metrics_for
 
 Array = npt.NDArray[Any]

@@ -9,7 +9,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, mean_absolute_error, roc_auc_score
 
-from interlock.spec import Kind
+from interlock.kind import Kind
 from interlock.stats.performance.calibrator import Calibrator
 from interlock.stats.performance.estimate import estimate_accuracy, estimate_binary
 from interlock.stats.performance.expected import Expected, category_places, number_places, worse

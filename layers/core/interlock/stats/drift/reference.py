@@ -5,7 +5,6 @@ Numbers are taken as float32, as the model sees them: a value lies in the same b
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -144,16 +143,3 @@ def category_reference(counts: Sequence[tuple[str, int]], missing: int) -> Categ
         other=sum(count for _, count in rest),
         missing=missing,
     )
-
-
-def number_bin(edges: Sequence[float], value: float) -> int:
-    """The bin of a value."""
-    return bisect.bisect_right(edges, float(np.float32(value)))
-
-
-def category_bin(categories: Sequence[str], value: str) -> int:
-    """The place of a category; one that was never seen gets the place after the last."""
-    try:
-        return list(categories).index(value)
-    except ValueError:
-        return len(categories)

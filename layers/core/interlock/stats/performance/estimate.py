@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
+from interlock.kind import Kind
 from interlock.schema import Model
-from interlock.spec import Kind
 from interlock.stats.metrics import Floats, Metric, metrics_for
 from interlock.stats.performance.calibrator import Calibrator
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from interlock.kind import Kind
 from interlock.schema import Model
-from interlock.spec import Kind
 from interlock.stats.drift.distribution import as_float32
 from interlock.stats.metrics import METRICS, Floats, metrics_for
 from interlock.stats.performance.calibrator import Calibrator

@@ -1,0 +1,57 @@
+"""Requests and answers as HTTP API's events hold them; the same for every function behind the API."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, NamedTuple
+
+from interlock.errors import InterlockError
+from serve.protocol.response import encode
+
+Response = dict[str, Any]
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    "strict-transport-security": "max-age=63072000",
+}
+
+
+class Call(NamedTuple):
+    """A request. `headers` by lower-case name."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    id: str
+
+
+class Reply(NamedTuple):
+    """An answer; `revision` is that of the release it was made under."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    revision: int | None = None
+
+
+def call_of(event: dict[str, Any], request_id: str) -> Call:
+    """Read an event."""
+    http, body = event["requestContext"]["http"], event.get("body") or ""
+    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    return Call(http["method"], event["rawPath"], event.get("headers") or {}, raw, request_id)
+
+
+def response_of(reply: Reply, request_id: str) -> Response:
+    """The answer as the API wants it."""
+    headers = {"content-type": reply.content_type, "x-request-id": request_id, **_HEADERS}
+    if reply.revision is not None:
+        headers["x-interlock-revision"] = str(reply.revision)
+    return {"statusCode": reply.status, "headers": headers, "body": reply.body.decode()}
+
+
+def refusal(error: Exception, request_id: str) -> Reply:
+    """Whatever went wrong, in the protocol's error form; an unexpected fault shows nothing of itself."""
+    if isinstance(error, InterlockError):
+        return Reply(error.http_status, encode({"error": f"{error.message}. {error.next_step}"}))
+    return Reply(500, encode({"error": f"internal error; ask for request {request_id} in the log"}))

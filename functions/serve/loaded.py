@@ -1,0 +1,73 @@
+"""The versions in memory: opened on demand, bounded in bytes, the least recently used goes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from interlock.inference import Floats
+from serve.protocol.request import Reader
+from serve.protocol.signature import Signature, Tensor
+from serve.stored import ServedModel
+
+# Measured on tree ensembles: a session takes 12 bytes of memory for each of its file's, and some for itself.
+_BYTES_A_BYTE, _BYTES_A_SESSION = 12, 2_000_000
+
+
+class Loaded:
+    """A version in memory."""
+
+    def __init__(self, served: ServedModel, onnx: bytes) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.served = served
+        self.session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        self._output = [self.session.get_outputs()[-1].name]
+        self.size = _BYTES_A_BYTE * len(onnx) + _BYTES_A_SESSION
+        self.signature = Signature(
+            model=served.model,
+            version=served.version,
+            kind=served.kind,
+            inputs=(Tensor(item.name, item.datatype, item.required) for item in served.inputs),
+            classes=served.classes,
+            threshold=served.threshold,
+        )
+        self.read = Reader(self.signature).read
+
+    def scores(self, tensors: dict[str, Any]) -> Floats:
+        """The file's last output, as `interlock.inference.scores` reads it.
+
+        The session's own `run` checks the inputs' names once more before it does just this call, which takes half as
+        long again as the model.
+        """
+        return np.asarray(self.session._sess.run(self._output, tensors, None)[0], dtype=np.float64)
+
+
+class Memory:
+    """At most so many bytes of versions, by estimate; the one that was asked for last is always there."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+
+    def get(self, key: str) -> Loaded | None:
+        """The version of that key, if it is there; it counts as used."""
+        found = self._loaded.get(key)
+        if found is not None:
+            self._loaded.move_to_end(key)
+        return found
+
+    def put(self, key: str, loaded: Loaded) -> Loaded:
+        """Keep a version, for which others may have to go."""
+        self._loaded[key] = loaded
+        while len(self._loaded) > 1 and sum(item.size for item in self._loaded.values()) > self._limit:
+            self._loaded.popitem(last=False)
+        return loaded
+
+    def __len__(self) -> int:
+        return len(self._loaded)

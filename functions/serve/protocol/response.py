@@ -1,0 +1,58 @@
+"""What a model said, read from its scores and written in the protocol's form."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from interlock.inference import headline, places
+from interlock.kind import Kind
+from serve.protocol.request import Request
+from serve.protocol.signature import Signature
+
+encode = msgspec.json.Encoder().encode
+
+
+class Answer(NamedTuple):
+    """By row: `scores` is the positive class's probability, the winning class's, or the value.
+
+    `probabilities` are all classes' [rows * classes], row by row, for a multiclass model only.
+    """
+
+    labels: list[str] | None
+    scores: list[float]
+    probabilities: list[float] | None
+
+
+def interpret(raw: npt.NDArray[np.float64], signature: Signature) -> Answer:
+    """Read the scores: probabilities [rows, classes] or predictions [rows, 1]."""
+    kind, classes = signature.kind, signature.classes
+    scores = headline(kind, raw).tolist()
+    if kind is Kind.REGRESSION:
+        return Answer(None, scores, None)
+    labels = [classes[place] for place in places(kind, raw, signature.threshold).tolist()]
+    return Answer(labels, scores, raw.reshape(-1).tolist() if kind is Kind.MULTICLASS else None)
+
+
+def write(request: Request, answer: Answer, signature: Signature, parameters: dict[str, Any]) -> bytes:
+    """The response's document."""
+    data = {
+        "label": answer.labels,
+        "probability": answer.scores,
+        "prediction": answer.scores,
+        "probabilities": answer.probabilities,
+    }
+    response: dict[str, Any] = {
+        "model_name": signature.model,
+        "model_version": str(signature.version),
+        "parameters": parameters,
+        "outputs": [
+            {"name": name, "datatype": datatype, "shape": [request.rows, *shape], "data": data[name]}
+            for name, datatype, shape in signature.outputs
+            if request.outputs is None or name in request.outputs
+        ],
+    }
+    return encode(response if request.id is None else {"id": request.id, **response})

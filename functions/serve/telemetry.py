@@ -1,0 +1,39 @@
+"""What the serving function tells: metrics and log lines on stdout, without a library that costs more than a call."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from serve.protocol.response import encode
+
+
+def say(*lines: bytes) -> None:
+    """Write lines in one go: every write is a system call, and a log event of its own."""
+    sys.stdout.buffer.write(b"\n".join((*lines, b"")))
+    sys.stdout.buffer.flush()
+
+
+def embedded(values: dict[str, float], model: str | None = None) -> dict[str, Any]:
+    """Fields that make a line of JSON count, in CloudWatch's embedded metric format.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    dimensions = {"service": "serve", "model": model} if model else {"service": "serve"}
+    directive = {
+        "Namespace": "Interlock",
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name} for name in values],
+    }
+    return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, **dimensions, **values}
+
+
+def metrics(values: dict[str, float], model: str | None = None) -> bytes:
+    """A line that only counts."""
+    return encode(embedded(values, model))
+
+
+def warning(request_id: str, name: str, message: str) -> bytes:
+    """A line about a request that was refused or could not be answered."""
+    return encode({"level": "WARNING", "service": "serve", "error": name, "message": message, "request_id": request_id})

@@ -1,0 +1,161 @@
+"""What a prediction costs above the session's own run: `make bench-serve`.
+
+Cases are run in turn, round after round, so that whatever else the machine does falls on all of them alike: read the
+ratios, not the seconds. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+import serve.infer
+from serve.captures import lines
+from serve.live import Live
+from serve.loaded import Memory
+from serve.operations import Service
+from serve.protocol.response import interpret, write
+from serve.stored import served_model
+from serve.telemetry import embedded
+from tests.performance import cold, served
+
+ROUNDS = 15
+_SLICE = 0.02
+
+
+class Stored:
+    """The state table and the bucket, in memory."""
+
+    def __init__(self, onnx: bytes) -> None:
+        self.objects = {}
+        onnx_ref = self._put("model.onnx", onnx)
+        placeholder = self._put("served.json", b"")
+        _, described = served.records(onnx_ref, placeholder)
+        self.live, _ = served.records(onnx_ref, self._put("served.json", described))
+
+    def _put(self, key: str, body: bytes) -> dict[str, Any]:
+        self.objects[key] = body
+        digest = hashlib.sha256(body).hexdigest()
+        return {"bucket": "b", "key": key, "version": "1", "sha256": digest, "size": len(body)}
+
+    def document(self, pk: str, sk: str) -> bytes | None:
+        return self.live
+
+    def get(self, ref: Any) -> bytes:
+        return self.objects[ref.key]
+
+
+class Context:
+    """What the runtime hands a handler."""
+
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+
+def timed(cases: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Seconds of this thread's processor a call, which other processes do not lengthen: the median of the rounds."""
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            started = time.thread_time()
+            case()
+            count = max(1, min(2000, int(_SLICE / max(time.thread_time() - started, 1e-6))))
+            started = time.thread_time()
+            for _ in range(count):
+                case()
+            taken[name].append((time.thread_time() - started) / count)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Standard output goes to a file that nobody reads, with the system calls that go with it."""
+    with open(os.devnull, "wb") as sink, contextlib.redirect_stdout(io.TextIOWrapper(sink)):  # noqa: PTH123
+        yield
+
+
+def in_process(made: served.Made, rows: int) -> dict[str, float]:
+    """The handler and its parts for one request of these rows; every answer is first held against the session's."""
+    frame = made.frame.iloc[:rows]
+    session, inputs = served.session(made.onnx), served.tensors(frame)
+    stored = Stored(made.onnx)
+    live = Live(stored, Memory(10**9), lambda: None)
+    serve.infer.service = lambda: Service(live, (served.MODEL,))  # type: ignore[assignment]
+    body = served.request(frame)
+    event = served.event(body)
+    release = live.release(served.MODEL)
+    loaded = live.version(release, None)
+    described = served_model(stored.objects["served.json"])
+
+    def handler() -> bytes:
+        return json.dumps(serve.infer.handler(json.loads(event), Context())).encode()  # type: ignore[arg-type]
+
+    with quiet():
+        answer = json.loads(json.loads(handler())["body"])
+    wanted = session.run(None, inputs)[-1][:, 1]
+    np.testing.assert_allclose(answer["outputs"][1]["data"], wanted, atol=1e-6)
+
+    request = loaded.read(body)
+    raw = loaded.scores(request.tensors)
+    said = interpret(raw, loaded.signature)
+    parameters = {"revision": 1, "request_id": Context.aws_request_id}
+    response = json.loads(handler_bytes) if (handler_bytes := _silently(handler)) else {}
+    at = "2026-01-01T00:00:00.000000+00:00"
+    cases: dict[str, Callable[[], Any]] = {
+        "session.run alone": lambda: session.run(None, inputs),
+        "handler": handler,
+        "event from JSON": lambda: json.loads(event),
+        "request decoded, checked, made tensors": lambda: loaded.read(body),
+        "scores": lambda: loaded.scores(request.tensors),
+        "answer read and written": lambda: write(
+            request, interpret(raw, loaded.signature), loaded.signature, parameters
+        ),
+        "capture and metrics": lambda: lines(
+            request, said, described, 1, "r" * 36, at, 0.03, None, embedded({"Predictions": rows}, served.MODEL)
+        ),
+        "response to JSON": lambda: json.dumps(response).encode(),
+    }
+    with quiet():
+        return timed(cases)
+
+
+def _silently(call: Callable[[], bytes]) -> bytes:
+    with quiet():
+        return call()
+
+
+def main() -> None:
+    """Print the tables and the line."""
+    made = served.make()
+    print(
+        f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "numpy", "msgspec"))
+    )
+    found: dict[str, float] = {}
+    for rows in (1, 1000):
+        parts = in_process(made, rows)
+        base = parts["session.run alone"]
+        print(f"\n{rows} row{'s' if rows > 1 else ''}, 20 inputs, gradient boosting")
+        for name, seconds in parts.items():
+            print(f"  {name:42} {1e6 * seconds:10.1f} us  {seconds / base:6.2f}")
+        found[f"handler_ratio_{rows}"] = round(parts["handler"] / base, 2)
+        if rows == 1:
+            found["capture_ms"] = round(1e3 * parts["capture and metrics"], 4)
+    if "--warm" not in sys.argv:
+        found |= cold.measured(made)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
