@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from interlock.errors import InvalidRequest
 from interlock.events import ModelPromoted, ModelRolledBack
+from release.trace import trace
 from tests.unit.release.world import HOUR, World, make, sigmoid
 
 Make = Callable[..., World]
@@ -247,3 +249,16 @@ def test_a_call_by_number_is_no_part_of_the_sample(canary: Make) -> None:
     world.capture()
     world.tend(timedelta(minutes=1))
     assert world.verdict.calls == counted
+
+
+def test_a_request_is_traced_to_its_version_and_revision(canary: Make) -> None:
+    world = canary(steps=[0.5])
+    world.release(2, sigmoid())
+    answers = world.call(40)
+    today = [world.now().date()]
+    for item in answers[:10]:
+        found = trace(world.data, world.state, "flats", item["id"], today)
+        assert (found["version"], found["revision"], found["rows"]) == (item["version"], world.live.revision, 1)
+        assert (found["role"], found["share"]) == ("champion" if item["version"] == 1 else "challenger", 0.5)
+    with pytest.raises(InvalidRequest, match="no captured answer"):
+        trace(world.data, world.state, "flats", "never-asked", today)

@@ -1,0 +1,90 @@
+"""How often a step's verdict is wrong: over many steps of versions that are equal, and of one that is worse."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from interlock.records import Candidate, LiveRelease, ObjectRef
+from release.documents import StepVerdict
+from release.judgement import judge
+from release.traffic import Arm
+from release.window import Pair, Window
+from tests.unit.release.world import model
+
+REF = ObjectRef(bucket="b", key="k", version="1", sha256="0" * 64, size=1)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MODEL = model(mode="canary", steps=[0.5], bake_minutes=0, min_calls=100)
+
+
+def candidate(version: int) -> Candidate:
+    return Candidate(version=version, run="r", served=REF, package_arn="a", reference=REF, manifest_id="m")
+
+
+LIVE = LiveRelease(
+    model="flats", revision=4, champion=candidate(1), challenger=candidate(2), mode="canary", share=0.5, split="s",
+    plan=MODEL.spec.release, began=NOW, state="baking", changed_at=NOW, changed_by="t", reason="",
+)  # fmt: skip
+
+
+def arm(random: np.random.Generator, version: int, calls: int, *, right: float = 0.85, failures: int = 0) -> Arm:
+    """Calls of one row: scores, labels for all of them, two groups served alike, lognormal times."""
+    truth = random.random(calls) < 0.5
+    said = np.where(random.random(calls) < right, truth, ~truth)
+    return Arm(
+        version=version,
+        threshold=0.5,
+        calls=calls,
+        failures=failures,
+        milliseconds=random.lognormal(1.0, 0.5, calls),
+        scores=np.where(said, random.uniform(0.5, 1, calls), random.uniform(0, 0.5, calls)),
+        places=said.astype(np.int64),
+        truth=truth.astype(np.float64),
+        units=np.arange(calls).astype(np.str_),
+        groups={"place": np.where(random.random(calls) < 0.5, "north", "south")},
+    )
+
+
+def verdicts(runs: int, seed: int, calls: int, **challenger: Any) -> list[StepVerdict]:
+    random, found = np.random.default_rng(seed), []
+    for _ in range(runs):
+        one, two = arm(random, 1, calls), arm(random, 2, calls, **challenger)
+        places = one.places
+        agree = np.where(random.random(calls) < 0.95, places, 1 - places)
+        pair = Pair(0, one.scores, one.scores, places, agree)
+        found.append(judge(MODEL, LIVE, Window(one, two, pair), NOW + timedelta(minutes=1)))
+    return found
+
+
+def test_equal_versions_are_hardly_ever_taken_back() -> None:
+    found = verdicts(300, seed=1, calls=150) + verdicts(100, seed=2, calls=1000)
+    failed = Counter(check.id for item in found for check in item.checks if check.status.value == "fail")
+    print(
+        f"of {len(found)} steps between equal versions {sum(item.outcome == 'fail' for item in found)} fail: {failed}"
+    )
+    assert sum(item.outcome == "fail" for item in found) <= 0.05 * len(found)
+
+
+def test_a_version_that_is_wrong_more_often_is_taken_back() -> None:
+    found = verdicts(100, seed=3, calls=600, right=0.70)
+    assert sum(item.outcome == "fail" for item in found) >= 95
+
+
+def test_one_failed_call_in_a_hundred_is_no_reason_and_ten_are() -> None:
+    assert all(item.outcome == "pass" for item in verdicts(20, seed=4, calls=400, failures=1))
+    assert all(item.outcome == "fail" for item in verdicts(20, seed=5, calls=400, failures=40))
+
+
+def test_nothing_is_said_about_what_is_not_there() -> None:
+    random = np.random.default_rng(6)
+    one, two = arm(random, 1, 150), arm(random, 2, 150)
+    nothing = np.full(150, np.nan)
+    window = Window(replace(one, truth=nothing), replace(two, truth=nothing, groups={}), Pair(reason="no rows"))
+    found = {item.id: item for item in judge(MODEL, LIVE, window, NOW).checks}
+    for name in ("agreement", "labels:accuracy", "selection:place"):
+        assert found[name].status.value == "too_few"
+        assert found[name].reason
