@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.contract import ColumnType, Dialect, Limit, Metric, Operator, QualityRule, Severity, Unit
+from interlock.contract import ColumnType, Contract, Dialect, Limit, Metric, Operator, QualityRule, Severity, Unit
 from interlock.errors import InvalidContract, InvalidSpec
 from interlock.folder import model_folders, read_model
 from interlock.odcs import parts, read_contract
@@ -623,3 +624,60 @@ def test_allowing_none_is_to_hold_for_no_violation_and_for_no_number_of_them(lim
     rule = QualityRule(id="r", metric=Metric.NULL_VALUES, columns=("a",), limits=tuple(read))
     assert rule.allows_none == (rule.holds(0) and not any(rule.holds(rows) for rows in range(1, 50)))
     assert not rule.model_copy(update={"metric": Metric.ROW_COUNT}).allows_none
+
+
+ANYTHING = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.floats(),
+        st.text(max_size=3),
+        st.dates(),
+        st.sampled_from(["2024-02-29", "integer", "a", "^a"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)),
+    max_leaves=4,
+)
+
+
+def some(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(names), ANYTHING, max_size=3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from([*ColumnType, "time", None]),
+    options=some([*{option for known in parts.OPTIONS.values() for option in known}, "odd"]),
+    rules=st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "type": st.sampled_from(["library", "sql", "custom", "text"]),
+                "metric": st.sampled_from([*Metric, "odd"]),
+                "arguments": some(["validValues", "pattern", "missingValues", "properties", "odd"]),
+                "mustBe": ANYTHING,
+                "mustBeLessThan": st.floats(),
+                "unit": st.sampled_from([*Unit, "odd"]),
+                "severity": st.sampled_from([*Severity, "odd"]),
+                "query": st.just("SELECT 1"),
+                "engine": st.just("interlock"),
+                "implementation": some(["metric", "left", "right", "relation", "batches", "mustBe"]),
+            },
+        ),
+        max_size=2,
+    ),
+    enum=st.none() | st.lists(st.fixed_dictionaries({"value": ANYTHING}), max_size=2),
+    setting=st.tuples(st.sampled_from([*parts.SETTINGS, "odd"]), ANYTHING),
+)
+def test_whatever_stands_where_the_standard_lets_anything_stand_is_read_or_refused(
+    kind: str | None, options: Any, rules: Any, enum: Any, setting: tuple[str, Any]
+) -> None:
+    document = contract(
+        column(logicalType=kind, logicalTypeOptions=options, quality=rules, enum=enum),
+        quality=rules,
+        customProperties=[{"property": setting[0], "value": setting[1]}],
+    )
+    with contextlib.suppress(InvalidContract):
+        read = read_contract(document)
+        assert Contract.from_json(read.to_json()) == read

@@ -66,7 +66,7 @@ def read_contract(document: dict[str, Any]) -> Contract:
         rules += beyond
         if column is not None:
             columns.append(column)
-    if not columns:
+    if not columns and schema:
         problems.append("schema[0].properties: there is no readable column")
     bounds, on_table = quality.table_rules(schema, table, problems)
     settings = _settings(schema, problems)
