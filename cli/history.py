@@ -93,6 +93,14 @@ def show_drift(target: Target, model: str) -> dict[str, Any]:
             for item in drift["columns"]
         ],
     )
+    if (together := drift["together"]) is not None:
+        note(f"together: {together['reason']}")
+    for part in drift["segments"]:
+        note(
+            f"segment {part['column']} {part['value']}, {part['rows']:,} predictions: {part['state']}, {part['reason']}"
+        )
+    if (performed := found["performed"]) is not None:
+        note(f"performance: {performed['state']}, {performed['reason']}")
     decided = next((item for item in evidence.outcomes(target, model) if item["window"] == found["window"]), None)
     if decided:
         note(f"decided: {decided['action']}, because {decided['reason']}")

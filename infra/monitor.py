@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduled
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.foundation import Foundation
@@ -106,6 +107,19 @@ class Monitor(Construct):
             functions=[compact, drift, decide],
             timeout=Duration.hours(1),
         )
+        if webhook := foundation.settings.alert_webhook:
+            notify = StageFunction(
+                self,
+                foundation,
+                "monitor",
+                "notify",
+                "Hands alerts on to a chat",
+                timeout=Duration.seconds(30),
+                environment={"ALERT_WEBHOOK": webhook},
+            )
+            foundation.alerts.add_subscription(
+                subscriptions.LambdaSubscription(notify.function, dead_letter_queue=foundation.dead_letters)
+            )
         for model in models:
             scheduler.Schedule(
                 self,

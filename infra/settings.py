@@ -57,6 +57,7 @@ class DeploySettings(BaseModel):
     models: str = "models"
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    alert_webhook: Annotated[str, StringConstraints(pattern=r"^https://[^\s]+$")] | None = None
     log_retention_days: RetentionDays = 30
     capture_retention_days: int = Field(default=90, ge=1)
     noncurrent_retention_days: int = Field(default=30, ge=1)

@@ -43,7 +43,12 @@ def assembly(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> 
     """Synthesized for AWS with cdk-nag watching; a finding fails the synthesis itself."""
     outdir = tmp_path_factory.mktemp("cdk.out")
     app = App(outdir=str(outdir))
-    InterlockStack(app, DeploySettings(alert_email="ops@example.com"), artefacts, models())
+    InterlockStack(
+        app,
+        DeploySettings(alert_email="ops@example.com", alert_webhook="https://chat.example.com/hook"),
+        artefacts,
+        models(),
+    )
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
     return outdir

@@ -16,6 +16,7 @@ from interlock.errors import InvalidSettings
         ({"environment": "toolongname"}, "environment"),
         ({"region": "mars-1"}, "region"),
         ({"alert_email": "nobody"}, "alert_email"),
+        ({"alert_webhook": "http://chat.example.com/x"}, "alert_webhook"),
         ({"log_retention_days": 31}, "log_retention_days"),
         ({"training_instance": "m5.large"}, "training_instance"),
         ({"serve_memory": 4000}, "serve_memory"),

@@ -157,3 +157,11 @@ def test_failed_workflows_and_alarms_reach_a_person(resources: Resources) -> Non
     assert failed[0]["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
     assert failed[0]["Targets"][0]["Arn"] == {"Ref": topic}
     assert of(resources, "AWS::SNS::Subscription")[0]["Endpoint"] == "ops@example.com"
+
+
+def test_a_chat_hears_what_the_topic_says_and_nothing_is_lost(resources: Resources) -> None:
+    subscriptions = {item["Protocol"]: item for item in of(resources, "AWS::SNS::Subscription")}
+    assert set(subscriptions) == {"email", "lambda"}
+    assert "deadLetterTargetArn" in subscriptions["lambda"]["RedrivePolicy"]
+    notify = next(item for item in of(resources, "AWS::Lambda::Function") if "notify" in item["FunctionName"])
+    assert notify["Environment"]["Variables"]["ALERT_WEBHOOK"] == "https://chat.example.com/hook"

@@ -8,7 +8,9 @@ import duckdb
 import pytest
 
 from interlock import keys
+from interlock.contract import Column, ColumnType
 from interlock.errors import NotServing
+from interlock.records import ObjectRef
 from tests.unit.monitor.world import AT, HOUR, World, captured, make, model, people
 
 
@@ -206,3 +208,39 @@ def report(world: World, checked: dict[str, object]) -> str:
     stored = world.result(checked).report
     assert stored is not None
     return world.data.get(stored).decode()
+
+
+def test_a_new_column_of_the_contract_that_neither_training_nor_captures_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer(people(600, seed=21))
+    known = model()
+    columns = (*known.contract.columns, Column(name="height", type=ColumnType.NUMBER))
+    newer = known.model_copy(update={"contract": known.contract.model_copy(update={"columns": columns})})
+    monkeypatch.setattr("monitor.drift.deployed", lambda _model: newer)
+    checked = world.check()
+    assert checked["verdict"] == "stable"
+    assert "height" not in states(world, checked)
+
+
+def test_a_clock_that_is_fast_puts_a_call_into_the_window_of_its_time(world: World) -> None:
+    world.answer(people(300, seed=22), at=AT + timedelta(hours=26), request="fast")
+    assert world.check()["verdict"] == "silent"
+    assert world.result(world.check(AT + timedelta(hours=30))).drift.rows == 300
+
+
+def test_two_checks_at_once_write_the_same_window(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.answer(people(600, seed=23))
+    first: list[dict[str, object]] = []
+    put = world.data.put
+
+    def meanwhile(key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectRef:
+        if not first:
+            first.append({})
+            first[0] = world.check()
+        return put(key, body, content_type)
+
+    monkeypatch.setattr(world.data, "put", meanwhile)
+    second = world.check()
+    assert second["window"] == first[0]["window"]
+    assert world.result(second).drift == world.result(first[0]).drift

@@ -1,6 +1,7 @@
 """Each statistic of drift, and what is kept of the training data, judged by scipy on the same two samples."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -379,3 +380,11 @@ def test_missing_values_and_a_constant_are_no_dependence() -> None:
     assert np.isfinite(compared(reference, gone).error_now)
     assert Together.of({"one": generator.normal(size=50)}) is None
     assert compare(reference.together, {}) is None if reference.together else False
+
+
+def test_the_page_on_monitoring_lists_every_statistic() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "monitoring.md").read_text("utf-8")
+    for statistic in STATISTICS.values():
+        kinds = ", ".join(statistic.kinds)
+        row = f"| `{statistic.name}` | {statistic.title} | {kinds} | {statistic.threshold} | {statistic.source} |"
+        assert row in page

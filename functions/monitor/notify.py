@@ -1,0 +1,58 @@
+"""Hands every alert on to a chat's incoming webhook."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from interlock.errors import DependencyUnavailable
+from interlock.observability import observed
+from interlock.settings import Settings as Base
+
+_SECONDS = 10
+
+
+class Settings(Base):
+    """What this function uses."""
+
+    alert_webhook: str
+
+
+@observed
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
+    """An SNS event → how many alerts were handed on.
+
+    Raises:
+        DependencyUnavailable: the chat does not take it; Lambda tries twice more, then the event is kept.
+    """
+    url = Settings.load().alert_webhook
+    for record in event["Records"]:
+        post(url, record["Sns"].get("Subject") or "Interlock", record["Sns"]["Message"])
+    return {"sent": len(event["Records"])}
+
+
+def post(url: str, subject: str, message: str) -> None:
+    """Send one message as {"text"}, which the incoming webhooks of the usual chats take.
+
+    Raises:
+        DependencyUnavailable: nobody answers, or not with 2xx.
+    """
+    parts = urlsplit(url)
+    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = make(parts.hostname or "", parts.port, timeout=_SECONDS)
+    try:
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        body = json.dumps({"text": f"*{subject}*\n{message}"}).encode()
+        connection.request("POST", path or "/", body, {"content-type": "application/json"})
+        status = connection.getresponse().status
+    except OSError as error:
+        # The address is a secret of the chat: it stays out of the log.
+        raise DependencyUnavailable(f"the alert webhook at {parts.hostname} does not answer: {error}") from None
+    finally:
+        connection.close()
+    if not 200 <= status < 300:
+        raise DependencyUnavailable(f"the alert webhook at {parts.hostname} answered {status}")
