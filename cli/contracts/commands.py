@@ -123,7 +123,9 @@ def diff(
     if options.json:
         as_json([asdict(item) for item in found])
     else:
-        console.print(f"{before.contract.version} → {after.contract.version}, on {len(found)} files")
+        console.print(
+            f"{before.contract.version} → {after.contract.version}, on {len(found)} file{'s' * (len(found) != 1)}"
+        )
         for item in found:
             _show(item)
 

@@ -50,7 +50,7 @@ class Measured:
         rows: rows of the file, those that cannot be read included.
         counts: rows that violate a rule, by the id of each quality rule that counts rows (`QualityRule.by_row`).
         profile: of the good rows; None when there is none.
-        answers: of the sql rules, by their id (see `answers`).
+        answers: of the sql rules, by their id (see `answers`); those that are missing were not asked.
         uploaded_at: when the file came.
     """
 
@@ -90,7 +90,7 @@ def settle(
     Args:
         judged: the engine's answer; a file that could not be read is not judged further.
         contract: what it was judged by.
-        good_rows: the Parquet files of its good rows.
+        good_rows: the Parquet files of its good rows; none when it is rejected already.
         before: the last admitted datasets, the newest first.
         uploaded_at: when the file came.
         memory_mb: what a query may use.
@@ -103,12 +103,15 @@ def settle(
             rows=judged.rows,
             counts=judged.counts,
             profile=judged.profile,
-            answers=answers(contract, good_rows, memory_mb=memory_mb),
+            answers=answers(contract, good_rows, memory_mb=memory_mb) if good_rows else {},
             uploaded_at=uploaded_at,
         ),
         before,
     )
-    judged.problems += problems(contract, found)
+    if rejecting := problems(contract, found):
+        judged.problems += rejecting
+        # Its good rows become no dataset.
+        judged.train_rows = judged.holdout_rows = 0
     return found
 
 
@@ -176,7 +179,7 @@ def _measure(rule: QualityRule, contract: Contract, measured: Measured, before: 
         case Metric.ROW_COUNT:
             return _Value(measured.rows, f"{measured.rows:,} rows")
         case Metric.SQL:
-            return _answered(measured.answers[rule.id])
+            return _answered(measured.answers.get(rule.id))
         case Metric.FRESHNESS:
             return _freshness(rule, contract, measured)
         case Metric.ROW_COUNT_CHANGE:
@@ -190,7 +193,9 @@ def _measure(rule: QualityRule, contract: Contract, measured: Measured, before: 
             return _Value(value, f"{count:,} of {measured.rows:,} rows ({number(share)}%) {_offence(rule)}")
 
 
-def _answered(found: Answer) -> _Value:
+def _answered(found: Answer | None) -> _Value:
+    if found is None:
+        return _Value(None, "not asked, for the upload is rejected and none of its rows is kept", comparable=False)
     if found.hidden:
         return _Value(found.value, found.problem or "not shown, for the query reads a restricted column", hidden=True)
     return _Value(found.value, found.problem or number(found.value))

@@ -66,6 +66,7 @@ def test_the_first_upload_has_nothing_to_compare_with_and_the_next_one_has(world
     assert statuses(second) == {"sql": "pass", "rowCountChange": "warn", "newCategories": "fail", "freshness": "pass"}
     assert second.verdict == "reject"
     assert [problem.rule for problem in second.problems] == ["newCategories"]
+    assert (second.rows, second.train_rows, second.holdout_rows) == (40, 0, 0)
     assert world.claim(second.claim).status is ClaimStatus.REJECTED
     assert "have a s never seen before" in world.alerts.sent[-1][1]
     # A rejected upload is none of those that later ones are compared with, and none of its good rows is kept.
@@ -114,6 +115,12 @@ def test_rows_within_a_tolerance_are_kept_and_listed(
         "once": ("duplicate", Severity.ERROR, [6]),
         "compare": ("compare", Severity.WARNING, [4]),
     }
+
+
+def test_a_query_is_not_asked_about_an_upload_that_is_rejected_anyway(world: World) -> None:
+    found = judged(world, rows() + b"x,a,,3\n" * 30, "first")
+    assert [problem.rule for problem in found.problems] == ["bad_row_share"]
+    assert statuses(found)["sql"] == "too_few"
 
 
 def test_outcomes_are_in_the_document_and_on_the_page(world: World) -> None:
