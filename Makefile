@@ -91,7 +91,7 @@ define environment
 endef
 
 pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
-	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime \
+	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime requirements/server \
 		requirements/datacontract requirements/peers layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
 	@for f in layers/onnx/requirements requirements/bench; do $(COMPILE) --upgrade --no-deps $$f.in -o $$f.txt; done

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import cloud, demo, evidence, executions, history, inference, judgements, releases, uploads
+from cli import cloud, demo, evidence, executions, export, history, inference, judgements, releases, uploads
 from cli.contracts import commands as contracts
 from cli.contracts import deploying
 from cli.options import Model, options
@@ -253,6 +253,24 @@ def report(
     console.print(str(path), soft_wrap=True)
     if browse:
         typer.launch(path.as_uri())
+
+
+@app.command(name="export")
+def export_(
+    folder: Annotated[Path, typer.Argument(help="Where to; must not exist yet, or be empty.")],
+    model: Model = None,
+    version: Annotated[int | None, typer.Option(help="The champion, without one.")] = None,
+) -> None:
+    """Write a version as one folder that answers the same without AWS."""
+    target = options.target()
+    found = export.export(target, target.model(model), version, folder)
+    if options.json:
+        as_json(vars(found))
+    else:
+        console.print(
+            f"Version {found.version} of {found.model}: {found.files} files in {found.folder}", soft_wrap=True
+        )
+        console.print("README.md there says how to run it; the server asks nobody who is calling.")
 
 
 @app.command(name="history")

@@ -87,6 +87,17 @@ def waiting(target: Target, model: str) -> list[Package]:
     return [found for arn in arns if (found := package(target, arn)).complete]
 
 
+def versions(target: Target, model: str) -> dict[int, str]:
+    """The registered versions and their packages' ARNs."""
+    client = target.client("sagemaker")
+    pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=f"{target.stack}-{model}")
+    return {
+        item["ModelPackageVersion"]: item["ModelPackageArn"]
+        for page in pages
+        for item in page["ModelPackageSummaryList"]
+    }
+
+
 def package(target: Target, arn: str) -> Package:
     """A registered version."""
     found = target.client("sagemaker").describe_model_package(ModelPackageName=arn)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from interlock.aws.direct import Ref
-from interlock.errors import DependencyUnavailable, UnknownModel, UnknownVersion
+from interlock.errors import DependencyUnavailable, Unavailable, UnknownModel, UnknownVersion
 from serve.loaded import Loaded, Memory
 from serve.stored import Candidate, LiveRelease, live_release, served_model
 
@@ -40,6 +40,7 @@ class Live:
         self._unreadable = unreadable
         self._clock = clock
         self._releases: dict[str, tuple[float, LiveRelease]] = {}
+        self._broken: dict[str, tuple[float, Exception]] = {}
 
     def release(self, model: str) -> LiveRelease:
         """The model's live release. If it cannot be read, the last one serves on and that is counted.
@@ -89,8 +90,19 @@ class Live:
         raise UnknownVersion(f"version {version} of '{release.model}' does not serve; version {serving} does")
 
     def _load(self, candidate: Candidate) -> Loaded:
-        found = self._memory.get(candidate.served.sha256)
+        key = candidate.served.sha256
+        found = self._memory.get(key)
         if found is None:
-            served = served_model(self._source.get(candidate.served))
-            found = self._memory.put(candidate.served.sha256, Loaded(served, self._source.get(served.onnx)))
+            broken = self._broken.get(key)
+            if broken is not None and self._clock() - broken[0] < FRESH_SECONDS:
+                # Fetching and opening it for every call would cost each of them what the first one lost.
+                raise broken[1]
+            try:
+                served = served_model(self._source.get(candidate.served))
+                found = self._memory.put(key, Loaded(served, self._source.get(served.onnx)))
+            except Unavailable:
+                raise
+            except Exception as error:
+                self._broken[key] = (self._clock(), error)
+                raise
         return found

@@ -22,10 +22,11 @@ _VERSION = "0.1.0"
 
 
 class Service(NamedTuple):
-    """What operations work with: the models in memory, and the ids of those that are deployed."""
+    """What operations work with: the models in memory, the ids of those that are deployed; whether to capture."""
 
     live: Live
     models: tuple[str, ...]
+    captures: bool = True
 
 
 def perform(asked: Route, call: Call, service: Service) -> Reply:
@@ -79,6 +80,9 @@ def predicted(
         )
 
     found = answered(service.live, release, asked.version, checked, call.headers, failed)
+    parameters = {"revision": release.revision, "request_id": call.id}
+    if not service.captures:
+        return found, parameters
     took = 1000 * (time.perf_counter() - started)
     counted = embedded({"Predictions": found.request.rows, "Milliseconds": took}, asked.model)
     say(
@@ -87,7 +91,7 @@ def predicted(
             found.milliseconds, found.unit, counted,
         )
     )  # fmt: skip
-    return found, {"revision": release.revision, "request_id": call.id}
+    return found, parameters
 
 
 def _ready(model: str, service: Service) -> bool:

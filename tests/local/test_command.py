@@ -53,6 +53,19 @@ def test_history_is_shown_and_verified(interlock: Command) -> None:
     assert "model promoted" in interlock("history", CENSUS)[1]
 
 
+def test_releases_are_shown(interlock: Command) -> None:
+    assert answer(interlock, "release", "status", CENSUS)["live"]["state"] == "live"
+    assert "serves" in interlock("release", "status", CENSUS)[1]
+    assert [item["action"] for item in answer(interlock, "release", "history", CENSUS)][:2] == [
+        "release started",
+        "model promoted",
+    ]
+    assert "Version 1 was champion" in interlock("release", "champion", CENSUS)[1]
+    code, out = interlock("release", "champion", CENSUS, "--at", "2020-01-01")
+    assert (code, "nothing of" in out) == (2, True)
+    assert interlock("release", "pause", CENSUS)[0] == 3
+
+
 def test_reports_logs_and_runs_are_fetched(interlock: Command, target: Target) -> None:
     assert answer(interlock, "report", CENSUS, "--stage", "train")["passed"] is True
     code, out = interlock("report", CENSUS, "--stage", "ingest")

@@ -6,9 +6,14 @@ import csv
 import gzip
 import io
 import json
+import os
+import socket
+import subprocess
+import sys
 import tarfile
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,13 +22,13 @@ import numpy as np
 import pytest
 from tritonclient.http import InferenceServerClient
 
-from cli import evidence, executions, history, inference, releases, uploads
+from cli import evidence, executions, export, history, inference, releases, uploads
 from cli.executions import Run
 from cli.inference import Prediction
 from cli.target import Target
 from interlock.records import TrainingManifest
 
-from .conftest import CENSUS, HOME, RENT, ended, of, probed, rent_rows, started
+from .conftest import CENSUS, HOME, RENT, ROOT, ended, of, probed, rent_rows, started
 
 
 def manifest(target: Target, model: str) -> TrainingManifest:
@@ -308,3 +313,43 @@ def test_unsigned_and_wrongly_signed_callers_are_turned_away(target: Target, cha
         "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64,
     }
     assert httpx.get(local, headers=wrong).status_code == 403
+
+
+def test_an_exported_folder_answers_the_same_without_a_cloud(
+    target: Target, champions: dict[str, Run], tmp_path: Path
+) -> None:
+    """Its own pins alone in an environment, its own server, and every held-out row: the cloud's answers."""
+    rows = holdout(target, CENSUS)[:500]
+    wanted = inference.predict(target, CENSUS, rows)
+    asked = inference.request(target, CENSUS, rows)
+    found = export.export(target, CENSUS, None, tmp_path / "out")
+    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=found.folder, check=True)
+    uv, env = str(ROOT / ".venv/bin/uv"), tmp_path / "env"
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(env)], check=True)
+    pins = ["--no-deps", "--require-hashes", "-r", str(Path(found.folder) / "requirements.txt")]
+    subprocess.run([uv, "pip", "install", "--quiet", *pins], env={**os.environ, "VIRTUAL_ENV": str(env)}, check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(env / "bin/uvicorn"), "serve.asgi:app", "--app-dir", "server", "--port", str(port)]
+    bare = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(command, cwd=found.folder, env=bare, stderr=subprocess.DEVNULL) as server:
+        try:
+            url = f"http://127.0.0.1:{port}/v2/models/{CENSUS}"
+            deadline = time.monotonic() + 30
+            while not answers(f"{url}/ready"):
+                assert time.monotonic() < deadline, "the exported server does not start"
+                time.sleep(0.2)
+            answer = httpx.post(f"{url}/infer", json=asked).json()
+        finally:
+            server.terminate()
+    outputs = {item["name"]: item["data"] for item in answer["outputs"]}
+    assert outputs["label"] == [item.label for item in wanted]
+    assert outputs["probability"] == [item.score for item in wanted]
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False

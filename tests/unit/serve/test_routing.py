@@ -175,6 +175,25 @@ def test_where_a_challenger_fails_the_champion_answers(
     assert len(lines) - len(failures) == 40
 
 
+def test_a_broken_challenger_is_not_fetched_for_every_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    Released(world, 0.5, b"no model at all")
+    fetched: list[str] = []
+    get = world.get
+
+    def counted(ref: Any) -> bytes:
+        fetched.append(ref.key)
+        return get(ref)
+
+    monkeypatch.setattr(world, "get", counted)
+    for number in range(40):
+        ask(number)
+    assert fetched.count("models/flats/r4/model.onnx") == 1
+    world.now = 5.0
+    for number in range(40):
+        ask(number)
+    assert fetched.count("models/flats/r4/model.onnx") == 2
+
+
 def test_an_altered_challenger_is_never_loaded(world: World) -> None:
     released = Released(world, 0.5)
     key = "models/flats/r4/model.onnx"
