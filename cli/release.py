@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -64,7 +65,7 @@ def history(model: Model = None) -> None:
         return
     table(
         "Releases",
-        ("revision", "when (UTC)", "what", "about", "champion", "challenger", "share", "by", "why"),
+        ("revision", "when (UTC)", "what", "about", "champion", "beside it", "by", "why"),
         [_row(item) for item in found],
     )
 
@@ -182,8 +183,15 @@ def _row(item: Decision) -> tuple[Any, ...]:
         item.action,
         item.subject,
         given["champion"],
-        given["challenger"],
-        "" if given["share"] is None else f"{given['share']:.3g}",
-        item.actor.rsplit("/", 1)[-1],
-        given["reason"][:80],
+        "" if given["challenger"] is None else f"{given['challenger']}: {100 * given['share']:.3g}%",
+        _who(item.actor),
+        # The name of an execution is told by its last part.
+        re.sub(r"arn:\S+:", "run ", given["reason"])[:80],
     )
+
+
+def _who(actor: str) -> str:
+    """A function by its short name, a person by hers; whoever approved, where somebody did."""
+    if approved := re.search(r"\(approved by (.*)\)$", actor):
+        return approved[1].rsplit("/", 1)[-1]
+    return re.sub(r"^interlock-[a-z0-9]+-", "", actor.rsplit("/", 1)[-1])
