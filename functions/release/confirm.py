@@ -16,10 +16,10 @@ from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Bus, LedgerTable, StateTable
 from release.record import change, read
-from release.transitions import PASSED, PROMOTED, probed
+from release.transitions import BEGUN, PROMOTED, probed
 
 # What a probed version's next revision is about when this was done before.
-_FURTHER = {PASSED, PROMOTED}
+_FURTHER = {BEGUN, PROMOTED}
 
 
 class Settings(StateTable, LedgerTable, Bus):

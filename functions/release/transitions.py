@@ -9,7 +9,7 @@ from interlock.errors import Conflict
 from interlock.records import Candidate, LiveRelease
 from interlock.spec import Release
 
-STARTED, PASSED, PROMOTED = "release started", "step passed", "model promoted"
+STARTED, BEGUN, PROMOTED = "release started", "step begun", "model promoted"
 TAKEN_BACK, FAILED_PROBE, NO_WINNER = "model rolled back", "probe failed", "no winner"
 PAUSED, RESUMED, PUT_RIGHT = "release paused", "release resumed", "record put right"
 # Versions that ended so are not brought back by an approval that was told before.
@@ -67,7 +67,7 @@ def probed(live: LiveRelease, by: str, at: datetime) -> LiveRelease:
     if live.champion is None or not shares:
         return promoted(live, by, "the probe passed", at)
     return _next(
-        live, PASSED, live.version, by, f"the probe passed; {_said(shares[0])}", at,
+        live, BEGUN, live.version, by, f"the probe passed; {_said(shares[0])}", at,
         share=shares[0], step=0, began=at, state="baking",
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ def advanced(live: LiveRelease, by: str, reason: str, report: str | None, at: da
         return promoted(live, by, reason, at, report)
     share = shares[live.step + 1]
     return _next(
-        live, PASSED, live.version, by, f"{reason}; {_said(share)}", at,
+        live, BEGUN, live.version, by, f"{reason}; {_said(share)}", at,
         share=share, step=live.step + 1, began=at, state="baking", report=report,
     )  # fmt: skip
 

@@ -178,7 +178,7 @@ def taken_back_within_seconds(target: Target, answers: dict[str, inference.Predi
     assert releases.at(target, RENT, before).evidence["champion"] == 2
     assert releases.at(target, RENT, datetime.now(UTC)).evidence["champion"] == 1
     actions = [item.action for item in releases.decisions(target, RENT)]
-    assert actions[-4:] == ["release started", "step passed", "model promoted", "model rolled back"]
+    assert actions[-4:] == ["release started", "step begun", "model promoted", "model rolled back"]
 
 
 def test_a_person_approves_and_what_has_changed_since_is_refused(target: Target, champions: dict[str, Run]) -> None:

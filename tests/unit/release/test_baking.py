@@ -38,7 +38,7 @@ def test_a_good_canary_goes_step_by_step_to_everybody(canary: Make) -> None:
     assert world.live.previous is not None
     assert world.live.previous.version == 1
     assert {item["version"] for item in world.call(20)} == {2}
-    assert world.ledger.actions("flats")[-4:] == ["release started", "step passed", "step passed", "model promoted"]
+    assert world.ledger.actions("flats")[-4:] == ["release started", "step begun", "step begun", "model promoted"]
     assert world.bus.published[-1] == ModelPromoted(model="flats", version=2, revision=world.live.revision)
     assert b"Shift of the scores" in world.data.read(world.live.report.split("/", 3)[3])  # type: ignore[union-attr]
     world.ledger_is_true()
