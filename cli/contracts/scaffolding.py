@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from cli.contracts.inferring import contract_yaml, key_of, personal
 from cli.contracts.observing import Observed, Seen, observe
 from interlock.contract import ColumnType
-from interlock.errors import InvalidRequest
+from interlock.errors import InterlockError, InvalidRequest
 from interlock.folder import read_model
 from interlock.kind import Kind
 from interlock.spec import MODEL_ID
@@ -38,6 +39,7 @@ def scaffold(file: Path, models: Path, name: str | None, target: str | None) -> 
     Raises:
         InvalidRequest: the name cannot be a model's, the folder is there, or the target is not in the file.
         InvalidUpload: the file cannot be read.
+        InvalidContract, InvalidSpec: a column cannot be one of a contract; nothing is left behind.
     """
     model = name or re.sub(r"[^a-z0-9]+", "-", file.name.split(".")[0].lower()).strip("-")[:31].strip("-")
     if not MODEL_ID.fullmatch(model):
@@ -64,7 +66,11 @@ def scaffold(file: Path, models: Path, name: str | None, target: str | None) -> 
     folder.mkdir(parents=True)
     (folder / "contract.yaml").write_text(contract_yaml(found, model, listed), "utf-8")
     (folder / "model.yaml").write_text("\n".join(_spec(found, column, kind, model)) + "\n", "utf-8")
-    read_model(folder)
+    try:
+        read_model(folder)
+    except InterlockError:
+        shutil.rmtree(folder)
+        raise
     return Scaffolded(folder, column.name, kind, named=target is not None)
 
 

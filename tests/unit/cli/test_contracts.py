@@ -231,6 +231,11 @@ def test_scaffolding_refuses_what_it_would_overwrite_or_cannot_predict(interlock
         code, out = interlock("model", "new", file, "--models", tmp_path / "models", *words)
         assert code == 2
         assert said in " ".join(out.split())
+    odd = table(tmp_path / "odd.csv", interlock_row=lambda row: row, y=lambda row: row % 2)
+    code, out = interlock("model", "new", odd, "--models", tmp_path / "models")
+    assert code == 2
+    assert "names that begin with interlock_ are Interlock's own" in " ".join(out.split())
+    assert not (tmp_path / "models/odd").exists()
     assert list((tmp_path / "models/there").iterdir()) == []
     assert not (tmp_path / "models/d").exists()
 
