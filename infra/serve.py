@@ -96,7 +96,7 @@ class Serve(Construct):
         )
         answering = integrations.HttpLambdaIntegration("Infer", self.infer.function, scope_permission_to_route=False)
         labelling = integrations.HttpLambdaIntegration("Labels", labels.function, scope_permission_to_route=False)
-        for path in ("/v2", "/v2/health/live", "/v2/health/ready"):
+        for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"):
             self.api.add_routes(path=path, methods=[_GET], integration=answering)
         for model in models:
             base = f"/v2/models/{model.id}"
@@ -104,6 +104,9 @@ class Serve(Construct):
                 self.api.add_routes(path=path, methods=[_GET], integration=answering)
                 self.api.add_routes(path=f"{path}/ready", methods=[_GET], integration=answering)
                 self.api.add_routes(path=f"{path}/infer", methods=[_POST], integration=answering)
+            self.api.add_routes(path=f"/models/{model.id}/ping", methods=[_GET], integration=answering)
+            for verb in ("predict", "invocations"):
+                self.api.add_routes(path=f"/models/{model.id}/{verb}", methods=[_POST], integration=answering)
             self.api.add_routes(path=f"/models/{model.id}/labels", methods=[_POST], integration=labelling)
 
     def route_arn(self, method: str, path: str) -> str:

@@ -35,7 +35,7 @@ def lines(
 
     The first line also counts the request, by the fields of `counted`: a line of its own would cost the caller more.
     """
-    inputs = request.values
+    inputs = dict(request.values)
     if any(map(_restricted, served.inputs)):
         inputs = inputs | {
             item.name: [_bin(item, value) for value in inputs[item.name]] for item in served.inputs if item.restricted

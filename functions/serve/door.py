@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any, NamedTuple
 
-from interlock.errors import InterlockError
-from serve.protocol.response import encode
+from interlock.errors import InterlockError, InvalidRequest
 
 Response = dict[str, Any]
 _HEADERS = {
@@ -53,5 +53,10 @@ def response_of(reply: Reply, request_id: str) -> Response:
 def refusal(error: Exception, request_id: str) -> Reply:
     """Whatever went wrong, in the protocol's error form; an unexpected fault shows nothing of itself."""
     if isinstance(error, InterlockError):
-        return Reply(error.http_status, encode({"error": f"{error.message}. {error.next_step}"}))
-    return Reply(500, encode({"error": f"internal error; ask for request {request_id} in the log"}))
+        fields = {"fields": error.fields} if isinstance(error, InvalidRequest) and error.fields else {}
+        return _error(error.http_status, {"error": f"{error.message}. {error.next_step}", **fields})
+    return _error(500, {"error": f"internal error; ask for request {request_id} in the log"})
+
+
+def _error(status: int, document: dict[str, Any]) -> Reply:
+    return Reply(status, json.dumps(document).encode())

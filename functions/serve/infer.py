@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from interlock.aws.direct import Direct
 from interlock.catalogue import deployed_ids
 from interlock.errors import InterlockError, InvalidSettings
+from serve.access import check
 from serve.door import Response, call_of, refusal, response_of
 from serve.live import Live
 from serve.loaded import Memory
@@ -25,7 +26,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     request_id = context.aws_request_id
     try:
         call = call_of(event, request_id)
-        reply = perform(route(call.method, call.path), call, service())
+        asked = route(call.method, call.path)
+        check(event, asked.model, asked.operation.scope)
+        reply = perform(asked, call, service())
     except Exception as error:  # noqa: BLE001 - the protocol's error form is owed to every caller
         message = error.message if isinstance(error, InterlockError) else str(error)
         say(warning(request_id, type(error).__name__, message))

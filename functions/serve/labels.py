@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -12,28 +11,30 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
 from interlock.aws.objects import Objects
-from interlock.errors import InterlockError, InvalidRequest, UnknownModel
+from interlock.errors import InvalidRequest
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger
 from interlock.settings import DataBucket
+from serve.access import check
+from serve.door import Reply, Response, call_of, refusal, response_of
 
 _MAX_LABELS = 10_000
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """POST /models/<model>/labels {"labels": [{"request_id", "row"?, "label"}]} → how many were taken."""
+    request_id = context.aws_request_id
     try:
-        model = event["rawPath"].split("/")[2]
-        body = event.get("body") or ""
-        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-        taken = take(raw, deployed(model), Objects(DataBucket.load().data_bucket), datetime.now(UTC))
-        return _response(202, {"accepted": taken}, context.aws_request_id)
-    except (InvalidRequest, UnknownModel) as error:
-        return _response(error.http_status, {"error": f"{error.message}. {error.next_step}"}, context.aws_request_id)
-    except InterlockError as error:
-        logger.exception(error.message)
-        return _response(error.http_status, {"error": error.headline}, context.aws_request_id)
+        call = call_of(event, request_id)
+        model = call.path.split("/")[2]
+        check(event, model, "label")
+        taken = take(call.body, deployed(model), Objects(DataBucket.load().data_bucket), datetime.now(UTC))
+        reply = Reply(202, json.dumps({"accepted": taken}).encode())
+    except Exception as error:  # noqa: BLE001 - the error form is owed to every caller
+        logger.warning(str(error), error=type(error).__name__)
+        reply = refusal(error, request_id)
+    return response_of(reply, request_id)
 
 
 def take(raw: bytes, model: DeployedModel, data: Objects, now: datetime) -> int:
@@ -82,8 +83,3 @@ def _reason(item: Any, model: DeployedModel) -> str | None:
     if not model.classes and type(item["label"]) not in {int, float}:
         return "label must be a number"
     return None
-
-
-def _response(status: int, document: dict[str, Any], request_id: str) -> dict[str, Any]:
-    headers = {"content-type": "application/json", "x-request-id": request_id, "cache-control": "no-store"}
-    return {"statusCode": status, "headers": headers, "body": json.dumps(document)}

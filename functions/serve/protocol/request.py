@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -145,7 +145,7 @@ class Request(NamedTuple):
 
     id: str | None
     rows: int
-    values: dict[str, Sequence[Any]]
+    values: Mapping[str, Sequence[Any]]
     tensors: dict[str, Array]
     outputs: frozenset[str] | None
     parameters: Parameters

@@ -9,6 +9,7 @@
     │   ├── InvalidRequest          an HTTP request
     │   │   ├── PayloadTooLarge                                                           413
     │   │   └── UnsupportedContent  wrong content type                                    415
+    │   ├── NotPermitted            a token without the scope                            403
     │   ├── UnknownModel                                                                  404
     │   └── UnknownVersion                                                                404
     ├── Conflict                    right in itself, but not now                          409
@@ -38,7 +39,7 @@ the command prints `headline` above the message and `remedy` below it.
 from __future__ import annotations
 
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class InterlockError(Exception):
@@ -99,7 +100,12 @@ class InvalidUpload(InputError):
 
 
 class InvalidRequest(InputError):
-    """An HTTP request that does not follow the protocol or the model's signature."""
+    """An HTTP request that does not follow the protocol or the model's signature.
+
+    `fields` names single values: row, column and message of each.
+    """
+
+    fields: list[dict[str, Any]] = []
 
     headline = "The request is not valid"
     remedy = "Read the model's metadata (GET /v2/models/<model>) and send the inputs it names."
@@ -119,6 +125,14 @@ class UnsupportedContent(InvalidRequest):
     headline = "The content type is not supported"
     remedy = "Send application/json."
     http_status = 415
+
+
+class NotPermitted(InputError):
+    """A caller's token does not hold the scope that this needs."""
+
+    headline = "The token does not allow this"
+    remedy = "Ask whoever issues the tokens for the named scope."
+    http_status = 403
 
 
 class UnknownModel(InputError):
