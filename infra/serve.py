@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.foundation import Foundation
 from infra.function import StageFunction
 from infra.logs import log_group
+from infra.settings import DeploySettings
 from interlock.models import DeployedModel
 
 _ACCESS_LOG = json.dumps(
@@ -70,44 +71,75 @@ class Serve(Construct):
             filter_pattern=logs.FilterPattern.literal(r'"\"interlock\":\"capture\""'),
         )
 
-        self.api = apigateway.HttpApi(
+        self._answering, self._labelling = self.infer.function, labels.function
+        self._access_log = log_group(
+            self, f"/aws/apigateway/interlock-{settings.environment}", settings.log_retention_days
+        )
+        self.api = self._door("", "signed with SigV4", authorizers.HttpIamAuthorizer(), settings, models)
+        # A route has one authorizer: callers with tokens get a door of their own, and the probe keeps signing.
+        self.token_api = (
+            self._door(
+                "Token",
+                "with a token of the issuer",
+                authorizers.HttpJwtAuthorizer("Issuer", settings.jwt_issuer, jwt_audience=[settings.jwt_audience]),
+                settings,
+                models,
+            )
+            if settings.jwt_issuer and settings.jwt_audience
+            else None
+        )
+
+    def _door(
+        self,
+        prefix: str,
+        called: str,
+        authorizer: apigateway.IHttpRouteAuthorizer,
+        settings: DeploySettings,
+        models: tuple[DeployedModel, ...],
+    ) -> apigateway.HttpApi:
+        """An API with a route for each thing that can be asked, so that a policy can name a model; CORS is off."""
+        api = apigateway.HttpApi(
             self,
-            "Api",
-            api_name=f"interlock-{settings.environment}",
-            description="Open Inference Protocol V2; signed with SigV4",
-            default_authorizer=authorizers.HttpIamAuthorizer(),
+            f"{prefix}Api",
+            api_name=f"interlock-{settings.environment}{'-' + prefix.lower() if prefix else ''}",
+            description=f"Open Inference Protocol V2; {called}",
+            default_authorizer=authorizer,
             create_default_stage=False,
         )
-        access_log = log_group(self, f"/aws/apigateway/interlock-{settings.environment}", settings.log_retention_days)
-        self.stage = apigateway.HttpStage(
+        stage = apigateway.HttpStage(
             self,
-            "Stage",
-            http_api=self.api,
+            f"{prefix}Stage",
+            http_api=api,
             stage_name="$default",
             auto_deploy=True,
             throttle=apigateway.ThrottleSettings(
                 rate_limit=settings.throttle_rate, burst_limit=settings.throttle_burst
             ),
         )
-        plain = self.stage.node.default_child
+        plain = stage.node.default_child
         assert isinstance(plain, apigateway.CfnStage)  # noqa: S101 - narrows the type
         plain.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
-            destination_arn=access_log.log_group_arn, format=_ACCESS_LOG
+            destination_arn=self._access_log.log_group_arn, format=_ACCESS_LOG
         )
-        answering = integrations.HttpLambdaIntegration("Infer", self.infer.function, scope_permission_to_route=False)
-        labelling = integrations.HttpLambdaIntegration("Labels", labels.function, scope_permission_to_route=False)
+        answering = integrations.HttpLambdaIntegration(
+            f"{prefix}Infer", self._answering, scope_permission_to_route=False
+        )
+        labelling = integrations.HttpLambdaIntegration(
+            f"{prefix}Labels", self._labelling, scope_permission_to_route=False
+        )
         for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"):
-            self.api.add_routes(path=path, methods=[_GET], integration=answering)
+            api.add_routes(path=path, methods=[_GET], integration=answering)
         for model in models:
             base = f"/v2/models/{model.id}"
             for path in (base, base + "/versions/{version}"):
-                self.api.add_routes(path=path, methods=[_GET], integration=answering)
-                self.api.add_routes(path=f"{path}/ready", methods=[_GET], integration=answering)
-                self.api.add_routes(path=f"{path}/infer", methods=[_POST], integration=answering)
-            self.api.add_routes(path=f"/models/{model.id}/ping", methods=[_GET], integration=answering)
+                api.add_routes(path=path, methods=[_GET], integration=answering)
+                api.add_routes(path=f"{path}/ready", methods=[_GET], integration=answering)
+                api.add_routes(path=f"{path}/infer", methods=[_POST], integration=answering)
+            api.add_routes(path=f"/models/{model.id}/ping", methods=[_GET], integration=answering)
             for verb in ("predict", "invocations"):
-                self.api.add_routes(path=f"/models/{model.id}/{verb}", methods=[_POST], integration=answering)
-            self.api.add_routes(path=f"/models/{model.id}/labels", methods=[_POST], integration=labelling)
+                api.add_routes(path=f"/models/{model.id}/{verb}", methods=[_POST], integration=answering)
+            api.add_routes(path=f"/models/{model.id}/labels", methods=[_POST], integration=labelling)
+        return api
 
     def route_arn(self, method: str, path: str) -> str:
         """ARN that a policy names to allow one route."""

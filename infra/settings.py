@@ -66,6 +66,8 @@ class DeploySettings(BaseModel):
     training_instance: Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")] = "ml.m5.large"
     training_price_per_hour: float = Field(default=0.115, gt=0)
     serve_memory: int = Field(default=1024, ge=256, le=3008)
+    jwt_issuer: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None = None
+    jwt_audience: Annotated[str, StringConstraints(min_length=1)] | None = None
     throttle_rate: int = Field(default=100, ge=1)
     throttle_burst: int = Field(default=200, ge=1)
 
@@ -89,6 +91,8 @@ class DeploySettings(BaseModel):
     def _production_keeps_its_data(self) -> Self:
         if self.production and self.removal_policy == "destroy":
             raise ValueError("production keeps its data: removal_policy must not be 'destroy'")
+        if (self.jwt_issuer is None) != (self.jwt_audience is None):
+            raise ValueError("jwt_issuer and jwt_audience go together: a token is only taken if it is meant for us")
         if self.training_image is None and self.region not in _IMAGE_ACCOUNTS:
             raise ValueError(f"no prebuilt training image is known for {self.region}: set training_image")
         return self

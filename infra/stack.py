@@ -57,6 +57,7 @@ class InterlockStack(Stack):
             "BusName": foundation.bus.event_bus_name,
             "AlertsTopic": foundation.alerts.topic_arn,
             "ApiUrl": serve.api.api_endpoint,
+            **({"TokenApiUrl": serve.token_api.api_endpoint} if serve.token_api else {}),
             "RollbackFunction": release.rollback.function_name,
             "SteerFunction": release.steer.function_name,
             "TraceFunction": release.trace.function_name,
