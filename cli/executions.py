@@ -16,6 +16,8 @@ WORKFLOWS = ("ingest", "train", "release", "monitor")
 _PAUSE = 0.5
 _ENTERED = "StateEntered"
 _EXITED = "StateExited"
+# Steps that are done for each file of a set.
+_OF_ITEMS = {"Files", "FilesAgain"}
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Step:
     started: datetime
     ended: datetime | None = None
     error: str | None = None
+    # Of a step that is done for each of many items: how many are done, of how many.
+    items: tuple[int, int] | None = None
 
     @property
     def seconds(self) -> float:
@@ -94,7 +98,18 @@ def read(target: Target, run: Run) -> Run:
             elif "TaskFailed" in kind and steps:
                 steps[-1].error = event.get("taskFailedEventDetails", {}).get("error")
     run.steps = steps
+    if any(step.name in _OF_ITEMS for step in steps):
+        _count_items(client, run)
     return run
+
+
+def _count_items(client: Any, run: Run) -> None:
+    for item in client.list_map_runs(executionArn=run.arn)["mapRuns"]:
+        counts = client.describe_map_run(mapRunArn=item["mapRunArn"])["itemCounts"]
+        for step in run.steps:
+            # …:mapRun:<state machine>/<label>:<id>, and the label is the step's name.
+            if f"/{step.name}:" in item["mapRunArn"]:
+                step.items = counts["succeeded"] + counts["failed"], counts["total"]
 
 
 def find(target: Target, name: str | None) -> Run:

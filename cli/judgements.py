@@ -44,7 +44,8 @@ def _row(item: Finding) -> tuple[str, str, str, str]:
 
 
 def _example(one: Example) -> str:
-    return f"row {one.row}: {visible(one.value) if one.value else '(nothing)'}"
+    file = f"{visible(one.file)} " if one.file else ""
+    return f"{file}row {one.row}: {visible(one.value) if one.value else '(nothing)'}"
 
 
 def _sentence(outcome: Outcome) -> str:

@@ -112,7 +112,10 @@ def doctor() -> None:
 @app.command()
 def upload(
     model: Annotated[str, typer.Argument(help="The model's id.")],
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, gzip CSV, Parquet or JSON Lines.")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, help="CSV, gzip CSV, Parquet or JSON Lines; or a folder of such, as one dataset."),
+    ],
     refresh: Annotated[
         bool, typer.Option("--refresh", help="It takes the place of all that was uploaded before.")
     ] = False,
@@ -120,7 +123,8 @@ def upload(
 ) -> None:
     """Upload data; what happens then is shown."""
     target = options.target()
-    sent = uploads.send(target, target.model(model), file, metadata={MODE: REFRESH} if refresh else {})
+    send = uploads.send_set if file.is_dir() else uploads.send
+    sent = send(target, target.model(model), file, metadata={MODE: REFRESH} if refresh else {})
     if not wait:
         as_json(vars(sent)) if options.json else console.print(f"s3://{sent.bucket}/{sent.key} version {sent.version}")
         return

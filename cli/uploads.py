@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,10 +24,11 @@ from cli.view import ago, as_json, console
 from cli.watching import show
 from ingest.judgement import Judgement
 from interlock.errors import InvalidRequest
-from interlock.keys import INCOMING, upload
+from interlock.keys import INCOMING, MANIFEST, set_part, upload
 
 # Clocks of the laptop and the cloud may differ a little.
 _SKEW = timedelta(seconds=5)
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,40 @@ def send(target: Target, model: str, file: Path, name: str | None = None, metada
         )
     head = target.client("s3").head_object(Bucket=bucket, Key=key)
     return Sent(model, bucket, key, head["VersionId"], at)
+
+
+def send_set(target: Target, model: str, folder: Path, metadata: Mapping[str, str] = {}) -> Sent:
+    """Put the files of a folder where nothing starts by itself, and last the manifest that names them.
+
+    Raises:
+        InvalidRequest: there are none.
+    """
+    name = folder.resolve().name
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.relative_to(folder).as_posix().startswith(".")
+    )
+    if not files:
+        raise InvalidRequest(f"{folder} holds no files", remedy="Name a folder of data files, or one file.")
+    s3, bucket = target.client("s3"), target.outputs["DataBucket"]
+
+    def put(path: Path) -> dict[str, Any]:
+        key = set_part(model, name, path.relative_to(folder).as_posix())
+        s3.upload_file(str(path), bucket, key, Callback=lambda sent: progress.update(bar, advance=sent))
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        head = s3.head_object(Bucket=bucket, Key=key)
+        meta = {"content_length": head["ContentLength"]}
+        return {"url": f"s3://{bucket}/{key}", "version": head["VersionId"], "sha256": digest, "meta": meta}
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        total = sum(path.stat().st_size for path in files)
+        bar = progress.add_task(f"uploading {len(files):,} files", total=total)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            entries = list(pool.map(put, files))
+    with tempfile.TemporaryDirectory() as scratch:
+        manifest = Path(scratch) / f"{name}{MANIFEST}"
+        manifest.write_text(json.dumps({"entries": entries}, indent=1), "utf-8")
+        return send(target, model, manifest, metadata=metadata)
 
 
 def run_of(target: Target, sent: Sent) -> Run:

@@ -10,7 +10,7 @@ from cli.target import Target
 from cli.view import console
 
 # States that only name or choose; people look for the ones that do something.
-_QUIET = {"Start", "Judge", "Kept", "Needed", "Passed", "Changed", "Ended", "WhoseFault"}
+_QUIET = {"Start", "Judge", "Kept", "OneOrMany", "AnyDoubles", "Needed", "Passed", "Changed", "Ended", "WhoseFault"}
 
 
 def show(target: Target, run: Run) -> Run:
@@ -36,12 +36,18 @@ def _drawn(run: Run) -> Table:
     for step in _loud(run):
         running = step.ended is None and run.status == "RUNNING"
         mark = "[cyan]·[/]" if running else ("[red]x[/]" if step.error else "[green]✓[/]")
-        drawn.add_row(f"  {run.workflow:8}", mark, step.name, f"[dim]{step.seconds:6.1f} s[/]", step.error or "")
+        more = step.error or _items(step)
+        drawn.add_row(f"  {run.workflow:8}", mark, step.name, f"[dim]{step.seconds:6.1f} s[/]", more)
     return drawn
 
 
 def _line(step: Step) -> str:
-    return f"{step.name:14} {step.seconds:6.1f} s{'   ' + step.error if step.error else ''}"
+    more = step.error or _items(step)
+    return f"{step.name:14} {step.seconds:6.1f} s{'   ' + more if more else ''}"
+
+
+def _items(step: Step) -> str:
+    return f"{step.items[0]:,} of {step.items[1]:,} files" if step.items else ""
 
 
 def _loud(run: Run) -> list[Step]:

@@ -18,6 +18,8 @@ from infra.checks import acknowledge
 from infra.settings import DeploySettings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
+# What the steps of a set of files hand on is of use as long as the set may be tried again.
+_WORK_DAYS = 14
 
 
 class Foundation(Construct):
@@ -29,7 +31,9 @@ class Foundation(Construct):
         self.artefacts = artefacts
         self._removal = RemovalPolicy.RETAIN if settings.keeps_data else RemovalPolicy.DESTROY
 
-        self.data = self._bucket("Data", prefix_expiry={"captures/": settings.capture_retention_days})
+        self.data = self._bucket(
+            "Data", prefix_expiry={"captures/": settings.capture_retention_days, "sets/": _WORK_DAYS}
+        )
         self.artefacts_bucket = self._bucket("Artefacts", prefix_expiry={})
         self.state = self._table("State", sort_key=dynamodb.AttributeType.STRING)
         self.ledger = self._table("Ledger", sort_key=dynamodb.AttributeType.NUMBER)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from constructs import Construct
 
 from infra.foundation import Foundation
 from infra.function import StageFunction
-from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
+from infra.workflow import Workflow, begin, choose, each, fail, jsonata, succeed, task, workflow_name
 
 _UPLOAD = {"bucket": jsonata("$bucket"), "key": jsonata("$key"), "version": jsonata("$version")}
 _EXECUTION = jsonata("$states.context.Execution.Id")
+# One file of a set: where the list of them lies, what each is given, where their answers go.
+_ITEMS = {"Key": jsonata("$items.key"), "VersionId": jsonata("$items.version")}
+_GIVEN = {"claim": jsonata("$claim"), "model": jsonata("$model"), "part": jsonata("$states.context.Map.Item.Value")}
+_ITEM = {name: jsonata(f"$states.input.{name}") for name in _GIVEN}
+_RESULTS = jsonata("'sets/' & $model & '/' & $claim & '/answers'")
+_WRITTEN = jsonata("$states.result.ResultWriterDetails")
 _SUBJECT = {"claim": jsonata("$claim"), "model": jsonata("$model")}
 
 
@@ -20,20 +26,41 @@ class Ingest(Construct):
 
     def __init__(self, scope: Construct, foundation: Foundation) -> None:
         super().__init__(scope, "Ingest")
+        bucket = foundation.data.bucket_name
         claim = StageFunction(self, foundation, "ingest", "claim", "Takes an upload once").keeps_state()
+        name = workflow_name(foundation, "ingest")
+        owners = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
+        claim.may("ask whether an owner works", ["states:DescribeExecution"], [owners])
+        claim.accept(owners, "Executions of its own workflow; their names are made at run time.")
         validate = (
-            StageFunction(
-                self,
-                foundation,
-                "ingest",
-                "validate",
-                "Judges an upload against its contract",
-                layers=["numeric", "tabular"],
-                memory=3008,
-                timeout=Duration.minutes(15),
-                scratch_mb=10240,
-            )
+            _engine(self, foundation, "validate", "Judges an upload against its contract")
             .reads("incoming/", "reports/")
+            .sees_state()
+            .writes("datasets/", "quarantine/", "reports/")
+        )
+        plan = (
+            StageFunction(
+                self, foundation, "ingest", "plan", "Reads the manifest of a set", timeout=Duration.minutes(5)
+            )
+            .reads("incoming/", "parts/")
+            .writes("sets/")
+        )
+        # Or S3 says of a missing file that it is forbidden.
+        parts = {"StringLike": {"s3:prefix": ["parts/*"]}}
+        plan.may("tell what is missing", ["s3:ListBucket"], [foundation.data.bucket_arn], parts)
+        part = (
+            _engine(self, foundation, "part", "Judges one file of a set")
+            .reads("parts/", "sets/")
+            .writes("datasets/", "quarantine/", "sets/")
+        )
+        doubles = (
+            _engine(self, foundation, "doubles", "Finds keys that are in several files of a set")
+            .reads("sets/")
+            .writes("sets/")
+        )
+        merge = (
+            _engine(self, foundation, "merge", "Judges a set as a whole")
+            .reads("incoming/", "datasets/", "quarantine/", "reports/", "sets/")
             .sees_state()
             .writes("datasets/", "quarantine/", "reports/")
         )
@@ -70,6 +97,7 @@ class Ingest(Construct):
                         "version": jsonata("$states.input.detail.object.`version-id`"),
                         "claim": "",
                         "model": "",
+                        "again": {},
                     },
                     "Claim",
                 ),
@@ -79,13 +107,66 @@ class Ingest(Construct):
                     assign={
                         "claim": jsonata("$states.result.Payload.claim"),
                         "model": jsonata("$states.result.Payload.model"),
+                        "kind": jsonata("$states.result.Payload.kind"),
                     },
                     catch=[("AlreadyClaimed", "AlreadyTaken"), ("States.ALL", "GiveBack")],
-                    next_state="Validate",
+                    next_state="OneOrMany",
                 ),
+                "OneOrMany": choose("$kind = 'set'", "Plan", "Validate"),
                 "Validate": task(
                     validate,
                     {**_UPLOAD, **_SUBJECT},
+                    assign={
+                        "verdict": jsonata("$states.result.Payload.verdict"),
+                        "result": jsonata("$states.result.Payload.result"),
+                    },
+                    catch=[("States.ALL", "GiveBack")],
+                    next_state="Judge",
+                ),
+                "Plan": task(
+                    plan,
+                    {**_UPLOAD, **_SUBJECT},
+                    assign={"items": jsonata("$states.result.Payload.items")},
+                    catch=[("States.ALL", "GiveBack")],
+                    next_state="Files",
+                    seconds=300,
+                ),
+                "Files": each(
+                    _ITEMS,
+                    task(part, _ITEM, next_state=None),
+                    _GIVEN,
+                    bucket=bucket,
+                    results=_RESULTS,
+                    label="Files",
+                    assign={"results": _WRITTEN},
+                    catch=[("States.ALL", "GiveBack")],
+                    next_state="Doubles",
+                ),
+                "Doubles": task(
+                    doubles,
+                    {**_SUBJECT, "results": jsonata("$results")},
+                    assign={
+                        "items": jsonata("$states.result.Payload.items"),
+                        "doubled": jsonata("$states.result.Payload.files"),
+                    },
+                    catch=[("States.ALL", "GiveBack")],
+                    next_state="AnyDoubles",
+                ),
+                "AnyDoubles": choose("$doubled > 0", "FilesAgain", "Merge"),
+                "FilesAgain": each(
+                    _ITEMS,
+                    task(part, _ITEM, next_state=None),
+                    _GIVEN,
+                    bucket=bucket,
+                    results=_RESULTS,
+                    label="FilesAgain",
+                    assign={"again": _WRITTEN},
+                    catch=[("States.ALL", "GiveBack")],
+                    next_state="Merge",
+                ),
+                "Merge": task(
+                    merge,
+                    {**_UPLOAD, **_SUBJECT, "results": jsonata("$results"), "again": jsonata("$again")},
                     assign={
                         "verdict": jsonata("$states.result.Payload.verdict"),
                         "result": jsonata("$states.result.Payload.result"),
@@ -127,9 +208,11 @@ class Ingest(Construct):
                 "AlreadyTaken": succeed(),
                 "Failed": fail(),
             },
-            functions=[claim, validate, admit, reject, failed],
-            timeout=Duration.hours(1),
+            functions=[claim, validate, plan, part, doubles, merge, admit, reject, failed],
+            # Of a set; a claim lasts an hour longer.
+            timeout=Duration.hours(12),
         )
+        self.workflow.runs_each(foundation.data, "sets/")
         self.workflow.starts_on(
             "OnUpload",
             events.EventPattern(
@@ -141,3 +224,18 @@ class Ingest(Construct):
                 },
             ),
         )
+
+
+def _engine(scope: Construct, foundation: Foundation, module: str, description: str) -> StageFunction:
+    """A function that holds data, as large and for as long as Lambda lets it."""
+    return StageFunction(
+        scope,
+        foundation,
+        "ingest",
+        module,
+        description,
+        layers=["numeric", "tabular"],
+        memory=3008,
+        timeout=Duration.minutes(15),
+        scratch_mb=10240,
+    )

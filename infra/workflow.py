@@ -9,6 +9,7 @@ from aws_cdk import Aws, Duration, Stack, Tags
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -35,6 +36,11 @@ def jsonata(expression: str) -> str:
     return "{% " + expression + " %}"
 
 
+def workflow_name(foundation: Foundation, stage: str) -> str:
+    """The name of a stage's state machine."""
+    return f"interlock-{foundation.settings.environment}-{stage}"
+
+
 class Workflow(Construct):
     """A stage's state machine: JSONata, logged and traced whole, with a time-out, allowed to call its functions."""
 
@@ -49,7 +55,7 @@ class Workflow(Construct):
         timeout: Duration,
     ) -> None:
         super().__init__(scope, "Workflow")
-        name = f"interlock-{foundation.settings.environment}-{stage}"
+        name = workflow_name(foundation, stage)
         self._foundation = foundation
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
         role.add_to_policy(
@@ -79,12 +85,37 @@ class Workflow(Construct):
                 include_execution_data=True,
             ),
         )
+        self._name, self._role = name, role
         acknowledge_wildcard(
             role,
             "*",
             "Log delivery of vended logs and X-Ray's segments cannot be limited to a resource.",
         )
         Tags.of(self).add("interlock:stage", stage)
+
+    def runs_each(self, bucket: s3.Bucket, prefix: str) -> None:
+        """May run its states for each item of an array under a prefix of a bucket, and write the answers there."""
+        objects = bucket.arn_for_objects(f"{prefix}*")
+
+        def arn(kind: str, end: str = "") -> str:
+            # By its name: the machine itself waits for its role.
+            return f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:{kind}:{self._name}{end}"
+
+        executions = [arn("execution", ":*"), arn("execution", "/*")]
+        allowed = {
+            "StartItems": (["states:StartExecution"], [arn("stateMachine")]),
+            "FollowItems": (["states:DescribeExecution", "states:StopExecution"], executions),
+            "ReadItemsAndWriteAnswers": (
+                ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:ListMultipartUploadParts",
+                 "s3:AbortMultipartUpload"],
+                [objects],
+            ),
+        }  # fmt: skip
+        for sid, (actions, resources) in allowed.items():
+            self._role.add_to_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
+        acknowledge_wildcard(self._role, objects, "Objects under one prefix; their names are made at run time.")
+        for resource in executions:
+            acknowledge_wildcard(self._role, resource, "Its own executions; their names are made at run time.")
 
     def starts_on(self, name: str, pattern: events.EventPattern, bus: events.IEventBus | None = None) -> None:
         """Start an execution for each event of the pattern; what cannot be delivered goes to the dead letters."""
@@ -103,7 +134,7 @@ def task(
     function: StageFunction,
     payload: Mapping[str, Any],
     *,
-    next_state: str,
+    next_state: str | None,
     assign: Mapping[str, str] | None = None,
     catch: Iterable[tuple[str | list[str], str]] = (),
     seconds: int = 900,
@@ -114,7 +145,7 @@ def task(
     Args:
         function: the function.
         payload: its event; values may be `jsonata(...)`.
-        next_state: where to go on.
+        next_state: where to go on; None ends with the function's answer.
         assign: variables to set from the answer (`$states.result.Payload`, or `$states.result` of a token).
         catch: pairs of error name(s) and the state that takes over; `$error` and `$cause` are set for it.
         seconds: time-out of the step.
@@ -127,20 +158,80 @@ def task(
         "Arguments": {"FunctionName": function.function.function_arn, "Payload": dict(payload)},
         "TimeoutSeconds": seconds,
         "Retry": _RETRY,
-        "Next": next_state,
+        **({"Next": next_state} if next_state else {"Output": jsonata("$states.result.Payload"), "End": True}),
     }
     if assign:
         state["Assign"] = dict(assign)
-    if caught := [
+    if caught := _catchers(catch):
+        state["Catch"] = caught
+    return state
+
+
+def each(
+    items: Mapping[str, str],
+    step: State,
+    given: Mapping[str, Any],
+    *,
+    bucket: str,
+    results: str,
+    label: str,
+    next_state: str,
+    assign: Mapping[str, str],
+    catch: Iterable[tuple[str | list[str], str]],
+    at_once: int = 5,
+) -> State:
+    """Run a task for each item of a JSON array in S3, as executions of their own, and write their answers to S3.
+
+    Any item that fails, after its own retries, fails the whole.
+
+    Args:
+        items: `Key` and `VersionId` of the array, which may be `jsonata(...)`.
+        step: the task; it ends its item's execution.
+        given: the task's input, by `$states.context.Map.Item.Value`; it sees no variable of this workflow.
+        bucket: of the array and the answers.
+        results: the prefix of the answers; `$states.result.ResultWriterDetails` names their manifest.
+        label: of the executions' names: as the state is named.
+        next_state: where to go on.
+        assign: variables to set from `$states.result`.
+        catch: as of a task.
+        at_once: how many items are worked on at once; new accounts may run ten functions.
+    """
+    return {
+        "Type": "Map",
+        "Label": label,
+        "MaxConcurrency": at_once,
+        "ItemReader": {
+            "Resource": f"arn:{Aws.PARTITION}:states:::s3:getObject",
+            "ReaderConfig": {"InputType": "JSON"},
+            "Arguments": {"Bucket": bucket, **items},
+        },
+        "ItemSelector": dict(given),
+        "ItemProcessor": {
+            # Express executions end after five minutes.
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": f"Each{label}",
+            "States": {f"Each{label}": step},
+        },
+        "ResultWriter": {
+            "Resource": f"arn:{Aws.PARTITION}:states:::s3:putObject",
+            "WriterConfig": {"OutputType": "JSON", "Transformation": "COMPACT"},
+            "Arguments": {"Bucket": bucket, "Prefix": results},
+        },
+        "Assign": dict(assign),
+        "Catch": _catchers(catch),
+        "Next": next_state,
+    }
+
+
+def _catchers(catch: Iterable[tuple[str | list[str], str]]) -> list[State]:
+    return [
         {
             "ErrorEquals": [names] if isinstance(names, str) else names,
             "Assign": {"error": jsonata("$states.errorOutput.Error"), "cause": jsonata("$states.errorOutput.Cause")},
             "Next": target,
         }
         for names, target in catch
-    ]:
-        state["Catch"] = caught
-    return state
+    ]
 
 
 def begin(assign: Mapping[str, Any], next_state: str) -> State:

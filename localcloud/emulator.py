@@ -22,7 +22,12 @@ import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
+
+# By its path, since nothing of ours is installed here.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from localcloud.mapruns import run_as_jsonata
 
 # What changes between two deployments, by the names under which the emulator keeps it; each is small.
 _MOVING = ("dynamodb", "stepfunctions", "sqs", "sns", "scheduler", "eventbridge", "cloudwatch", "cloudwatch_logs", "s3")
@@ -276,9 +281,34 @@ def keep_size_limits() -> None:
     stepfunctions._invoke_resource, stepfunctions._error_matches = invoking, matching
 
 
+def denied(machine: str, action: str, resource: str) -> str | None:
+    """Why the role of a state machine may not do something, in AWS's words; None when it may."""
+    from ministack.core import iam_evaluator as iam
+    from ministack.services import stepfunctions
+
+    # The states of a distributed map's item run under the map's own name within the machine.
+    known = stepfunctions._state_machines.get(machine.partition("/")[0])
+    if known is None:
+        return None
+    account, role = known["roleArn"].split(":")[4], known["roleArn"].rsplit("/", 1)[-1]
+    who = iam.EvalContext(
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/states",
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource,
+        region=machine.split(":")[3],
+    )
+    if iam.evaluate(who, iam._gather_role_policies(role, account)).decision == "Allow":
+        return None
+    return (
+        f"User: {who.principal_arn} is not authorized to perform: {action} on resource: {resource} because no "
+        f"identity-based policy allows the {action} action"
+    )
+
+
 def ask_the_workflow_s_role() -> None:
     """Let a workflow invoke what its role may invoke; the emulator lets it invoke everything."""
-    from ministack.core import iam_evaluator as iam
     from ministack.services import lambda_svc, stepfunctions
 
     machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine", default="")
@@ -289,24 +319,9 @@ def ask_the_workflow_s_role() -> None:
         return take(definition, raw, execution, context)
 
     def calling(reference: Any, event: Any) -> Any:
-        known = stepfunctions._state_machines.get(machine.get())
         _, config, _ = lambda_svc._get_func_record_for_ref(reference)
-        if known and config:
-            account, role = known["roleArn"].split(":")[4], known["roleArn"].rsplit("/", 1)[-1]
-            who = iam.EvalContext(
-                principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/states",
-                principal_type="AssumedRole",
-                principal_account=account,
-                action="lambda:InvokeFunction",
-                resource_arn=config["FunctionArn"],
-                region=config["FunctionArn"].split(":")[3],
-            )
-            if iam.evaluate(who, iam._gather_role_policies(role, account)).decision != "Allow":
-                raise stepfunctions._ExecutionError(
-                    "Lambda.AWSLambdaException",
-                    f"User: {who.principal_arn} is not authorized to perform: {who.action} on resource: "
-                    f"{who.resource_arn} because no identity-based policy allows the {who.action} action",
-                )
+        if config and (why := denied(machine.get(), "lambda:InvokeFunction", config["FunctionArn"])) is not None:
+            raise stepfunctions._ExecutionError("Lambda.AWSLambdaException", why)
         return call(reference, event)
 
     stepfunctions._execute_task, stepfunctions._call_lambda = taking, calling
@@ -346,6 +361,7 @@ def main() -> None:
     keep_size_limits()
     ask_the_workflow_s_role()
     fail_tasks_whose_function_fails()
+    run_as_jsonata(denied)
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]
     sys.argv = ["ministack"]
     emulator.main()

@@ -119,12 +119,10 @@ def _decision(
 
 
 def _dataset(judgement: Judgement, report: ObjectRef) -> Dataset:
-    """The manifest; its id is the hash of what it is made of, so that the same upload gives the same id."""
+    """The manifest; its id is the hash of what was uploaded and by what it was judged, the same at every try."""
     files = judgement.files
     made_of = {
-        "source": judgement.source.sha256,
-        "train": files["train"].sha256,
-        "holdout": files["holdout"].sha256,
+        "content": judgement.content_sha256 or judgement.source.sha256,
         "contract": judgement.contract_sha256,
     }
     return Dataset(
@@ -147,4 +145,5 @@ def _dataset(judgement: Judgement, report: ObjectRef) -> Dataset:
         admitted_at=judgement.judged_at,
         mode=judgement.mode,
         uploaded_at=judgement.uploaded_at,
+        content_sha256=judgement.content_sha256,
     )

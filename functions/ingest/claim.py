@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from interlock.aws.executions import Executions
 from interlock.aws.state import State
 from interlock.errors import AlreadyClaimed
 from interlock.keys import Upload, upload
@@ -15,8 +16,8 @@ from interlock.observability import logger, observed
 from interlock.records import Claim, ClaimStatus, Origin
 from interlock.settings import StateTable
 
-# Longer than a validation may take; after that a claim whose owner died is free again.
-_HELD = timedelta(minutes=20)
+# Longer than the workflow may take; a claim whose owner has ended before is free at once.
+_HELD = timedelta(hours=13)
 _DONE = {ClaimStatus.ADMITTED, ClaimStatus.REJECTED, ClaimStatus.DUPLICATE}
 # Seconds since the epoch, in the year 9999.
 _NEVER = 253_370_764_800
@@ -24,7 +25,7 @@ _NEVER = 253_370_764_800
 
 @observed
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
-    """{bucket, key, version, execution} → {claim, model}.
+    """{bucket, key, version, execution} → {claim, model, kind: file or set}.
 
     Raises:
         InvalidUpload: the key names no model.
@@ -34,12 +35,15 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     found = upload(event["bucket"], event["key"], event["version"])
     logger.append_keys(model=found.model, claim=found.claim)
     deployed(found.model)
-    taken = take(State(StateTable.load().state_table), found, event["execution"], datetime.now(UTC))
-    return {"claim": taken.claim, "model": taken.model}
+    state = State(StateTable.load().state_table)
+    taken = take(state, Executions(), found, event["execution"], datetime.now(UTC))
+    return {"claim": taken.claim, "model": taken.model, "kind": "set" if found.names_a_set else "file"}
 
 
-def take(state: State, found: Upload, execution: str, now: datetime) -> Claim:
+def take(state: State, executions: Executions, found: Upload, execution: str, now: datetime) -> Claim:
     """Claim an upload for an execution; the same execution gets its own claim again.
+
+    The claim of one that was stopped, or died, on the way is taken over.
 
     Raises:
         AlreadyClaimed: it is being worked on, or is done.
@@ -58,6 +62,8 @@ def take(state: State, found: Upload, execution: str, now: datetime) -> Claim:
     before = state.get(Claim, pk(found.claim), "claim")
     if before is not None and before.status in _DONE:
         raise AlreadyClaimed(f"{found.key} (version {found.version}) was {before.status} at {before.at:%Y-%m-%d %H:%M}")
+    if before is not None and before.execution != execution and not executions.runs(before.execution):
+        conclude(state, before.claim, ClaimStatus.FAILED, before.execution, now)
     expires = claim.expires_at.timestamp()
     if not state.acquire(pk(found.claim), "claim", claim, owner=execution, expires_at=expires):
         raise AlreadyClaimed(f"{found.key} (version {found.version}) is being worked on")

@@ -12,11 +12,15 @@ from interlock.spec import ModelId
 
 
 class Example(Model):
-    """A violation as it stands in the file; `value` is masked in a restricted column, `line` for text files only."""
+    """A violation as it stands in the file; `value` is masked in a restricted column, `line` for text files only.
+
+    `file` names one of the files of a set.
+    """
 
     row: int
     line: int | None
     value: str | None
+    file: str | None = None
 
 
 class Finding(Model):

@@ -30,6 +30,18 @@ TOO_LARGE = Rule(
     "nothing in it can be judged",
     "upload it in several files; each becomes a dataset and trainings join them",
 )
+CHECKSUM = Rule(
+    "checksum",
+    "a file of the set is not the one that the manifest names",
+    "it was changed or cut off on its way",
+    "upload the file again, then the manifest",
+)
+SAME_FILE = Rule(
+    "same_file",
+    "two files of the set are the same bytes",
+    "their rows would count twice",
+    "leave one of them out of the manifest",
+)
 EMPTY = Rule("empty", "the file has no rows", "there is nothing to learn from", "check the export that wrote it")
 MISSING_COLUMN = Rule(
     "missing_column",
@@ -175,7 +187,8 @@ OF_THE_FILE = {
 }
 
 ABOUT_THE_FILE = (
-    *(UNREADABLE, TOO_LARGE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN, ROW_COUNT, BAD_ROW_SHARE),
+    *(UNREADABLE, TOO_LARGE, CHECKSUM, SAME_FILE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN),
+    *(ROW_COUNT, BAD_ROW_SHARE),
     *(TOLERANCE, FRESHNESS, ROW_COUNT_CHANGE, NEW_CATEGORIES, SQL),
 )
 ABOUT_A_ROW = (FIELD_COUNT, OPEN_QUOTE, ENCODING, JSON)

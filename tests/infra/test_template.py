@@ -25,6 +25,13 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def workflow(machine: dict[str, Any]) -> dict[str, Any]:
+    definition = machine["DefinitionString"]
+    parts = [definition] if isinstance(definition, str) else definition["Fn::Join"][1]
+    found: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else "x" for part in parts))
+    return found
+
+
 def test_buckets_are_versioned_encrypted_private_and_have_a_lifecycle(resources: Resources) -> None:
     for bucket in of(resources, "AWS::S3::Bucket"):
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
@@ -89,19 +96,38 @@ def test_every_workflow_is_logged_traced_and_ends(resources: Resources) -> None:
     for machine in of(resources, "AWS::StepFunctions::StateMachine"):
         assert machine["LoggingConfiguration"]["Level"] == "ALL"
         assert machine["TracingConfiguration"] == {"Enabled": True}
-        definition = machine["DefinitionString"]
-        text = (
-            definition
-            if isinstance(definition, str)
-            else "".join(part if isinstance(part, str) else "x" for part in definition["Fn::Join"][1])
-        )
-        asl = json.loads(text)
+        asl = workflow(machine)
         assert asl["QueryLanguage"] == "JSONata"
         assert asl["TimeoutSeconds"] > 0
         for name, state in asl["States"].items():
             if state["Type"] == "Task":
                 assert state["TimeoutSeconds"] > 0, name
                 assert {"Throttled", "DependencyUnavailable"} <= set(state["Retry"][0]["ErrorEquals"]), name
+
+
+def test_the_files_of_a_set_run_five_at_a_time_and_all_must_succeed(resources: Resources) -> None:
+    (ingest,) = (
+        item for item in of(resources, "AWS::StepFunctions::StateMachine") if "ingest" in item["StateMachineName"]
+    )
+    maps = [state for state in workflow(ingest)["States"].values() if state["Type"] == "Map"]
+    assert len(maps) == 2
+    for state in maps:
+        assert state["MaxConcurrency"] == 5
+        assert not [name for name in state if name.startswith("Tolerated")]
+        assert state["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        (each,) = state["ItemProcessor"]["States"].values()
+        assert {"Throttled", "DependencyUnavailable"} <= set(each["Retry"][0]["ErrorEquals"])
+        # Whatever fails gives the claim back.
+        assert [catch["Next"] for catch in state["Catch"]] == ["GiveBack"]
+
+
+def test_a_workflow_starts_executions_of_itself_alone(resources: Resources) -> None:
+    starting = [item for item in statements(resources) if "states:StartExecution" in listed(item["Action"])]
+    own = [item for item in starting if item.get("Sid") == "StartItems"]
+    assert len(own) == 1
+    assert json.dumps(own[0]["Resource"]).count("stateMachine:interlock-dev-ingest") == 1
+    (touched,) = (item for item in statements(resources) if item.get("Sid") == "ReadItemsAndWriteAnswers")
+    assert json.dumps(touched["Resource"]).endswith('"/sets/*"]]}')
 
 
 def test_every_route_wants_a_signature(resources: Resources) -> None:

@@ -42,10 +42,10 @@ def target() -> Iterator[Target]:
     shutil.rmtree(HOME, ignore_errors=True)
     models = HOME / "models"
     shutil.copytree(ROOT / "models" / CENSUS, models / CENSUS)
-    _write_rents(models / RENT)
-    _write_rents(models / FAILING, script="def pipeline(settings):\n    raise ValueError('the oven is cold')\n")
-    _write_rents(models / ENDLESS, script="import time\n\ndef pipeline(settings):\n    time.sleep(600)\n", minutes=1)
-    _write_rents(models / REFUSED, rmse=1.0)
+    write_rents(models / RENT)
+    write_rents(models / FAILING, script="def pipeline(settings):\n    raise ValueError('the oven is cold')\n")
+    write_rents(models / ENDLESS, script="import time\n\ndef pipeline(settings):\n    time.sleep(600)\n", minutes=1)
+    write_rents(models / REFUSED, rmse=1.0)
     cloud = supervisor.up(HOME, lambda _line: None)
     deploy_local(cloud, {"environment": "test", "models": str(models)}, lambda _line: None)
     yield Target("test", cloud, None)
@@ -161,7 +161,10 @@ def rent_rows(count: int, seed: int, header: bool = True) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_rents(folder: Path, *, script: str | None = None, minutes: int = 2, rmse: float = 80.0) -> None:
+def write_rents(
+    folder: Path, *, script: str | None = None, minutes: int = 2, rmse: float = 80.0, on: str = "first_dataset"
+) -> None:
+    """A model of the made-up flats."""
     folder.mkdir(parents=True)
     contract = {
         "apiVersion": "v3.1.0",
@@ -192,7 +195,7 @@ def _write_rents(folder: Path, *, script: str | None = None, minutes: int = 2, r
         "id": folder.name,
         "target": {"column": "rent", "kind": "regression"},
         "holdout": {"fraction": 0.25, "key": "rents"},
-        "training": {"estimator": "gradient_boosting", "parameters": {"n_estimators": 60}, "on": "first_dataset",
+        "training": {"estimator": "gradient_boosting", "parameters": {"n_estimators": 60}, "on": on,
                      "max_minutes": minutes, "script": "train.py" if script else None},
         "gate": {"min_rows": 100, "metrics": {"rmse": {"max": rmse, "tolerance": 10}, "r2": {"min": 0.9}}},
         # A first version has nobody to be compared with; the ones after it bake at half of the calls.

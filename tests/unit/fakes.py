@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
+from interlock.aws.executions import Executions
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Arrival, Objects
 from interlock.aws.state import State
@@ -69,6 +70,9 @@ class FakeObjects(Objects):
         if found is None or (key, found.version) not in self.versions:
             raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version or 'any'}) is gone")
         return found
+
+    def raw(self, key: str, version: str | None = None) -> bytes:
+        return self.versions[key, self.arrival(key, version).version]
 
     def describe(self, key: str) -> ObjectRef | None:
         return self._ref(key, self.newest[key]) if key in self.newest else None
@@ -153,6 +157,16 @@ class FakeState(State):
             return False
         self.items.pop((pk, sk), None)
         return True
+
+
+class FakeExecutions(Executions):
+    """Executions are at work until they are in `ended`."""
+
+    def __init__(self) -> None:
+        self.ended: set[str] = set()
+
+    def runs(self, arn: str) -> bool:
+        return arn not in self.ended
 
 
 class FakeLedger(Ledger):

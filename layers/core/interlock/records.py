@@ -81,7 +81,7 @@ class Claim(Model):
 
 
 class Dataset(Model):
-    """An admitted upload: a manifest of object versions; `id` is the hash of everything but itself and the time.
+    """An admitted upload: a manifest of object versions; `id` is the hash of its content and its contract.
 
     `train` and `holdout` are a Parquet file each, or a FileList of some. `content_sha256` is the hash of what was
     uploaded where that is more than the one object `source`; `uploaded_at` is S3's time of that object, and a record

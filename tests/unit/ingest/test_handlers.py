@@ -16,7 +16,7 @@ from interlock.errors import AlreadyClaimed, DependencyUnavailable, InvalidUploa
 from interlock.events import DatasetAdmitted, DatasetRejected
 from interlock.keys import upload
 from interlock.records import ClaimStatus, ObjectRef
-from tests.unit.fakes import FakeState
+from tests.unit.fakes import FakeExecutions, FakeState
 from tests.unit.ingest.made import INTEGER, column, model
 from tests.unit.ingest.world import World
 
@@ -102,7 +102,16 @@ def test_an_event_during_the_work_is_already_claimed(world: World) -> None:
 def test_a_crash_between_claim_and_work_blocks_nothing(world: World) -> None:
     event = world.upload(BODY)
     world.run(event, until="validate")
-    world.state.clock = lambda: time.time() + 21 * 60
+    # Its execution was stopped: the next one need not wait until the claim is over.
+    world.executions.ended.add("e1")
+    world.run(event, "e2")
+    assert len(world.datasets) == 1
+
+
+def test_a_claim_whose_execution_seems_to_run_for_ever_is_free_in_the_end(world: World) -> None:
+    event = world.upload(BODY)
+    world.run(event, until="validate")
+    world.state.clock = lambda: time.time() + 14 * 3600
     world.run(event, "e2")
     assert len(world.datasets) == 1
 
@@ -160,9 +169,9 @@ def test_a_failure_gives_the_claim_back_and_the_next_try_works(world: World, mon
 def test_who_lost_the_claim_does_not_end_it(world: World) -> None:
     event = world.upload(BODY)
     found = upload(**event)
-    take(world.state, found, "e1", datetime.now(UTC))
-    world.state.clock = lambda: time.time() + 21 * 60
-    take(world.state, found, "e2", datetime.now(UTC))
+    take(world.state, world.executions, found, "e1", datetime.now(UTC))
+    world.executions.ended.add("e1")
+    take(world.state, world.executions, found, "e2", datetime.now(UTC))
     world.state.clock = time.time
     conclude(world.state, found.claim, ClaimStatus.FAILED, "e1", datetime.now(UTC))
     assert world.claim(found.claim).execution == "e2"
@@ -170,15 +179,15 @@ def test_who_lost_the_claim_does_not_end_it(world: World) -> None:
 
 
 def test_an_ended_claim_cannot_be_taken_by_one_who_read_it_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = FakeState()
+    state, executions = FakeState(), FakeExecutions()
     found = upload("data", "incoming/small/a.csv", "v1")
-    claimed = take(state, found, "e1", datetime.now(UTC))
+    claimed = take(state, executions, found, "e1", datetime.now(UTC))
     conclude(state, found.claim, ClaimStatus.ADMITTED, "e1", datetime.now(UTC))
     # e2 has read the open claim, and writes only now.
     monkeypatch.setattr(state, "get", lambda *_: claimed)
     state.clock = lambda: time.time() + 3600
     with pytest.raises(AlreadyClaimed):
-        take(state, found, "e2", datetime.now(UTC))
+        take(state, executions, found, "e2", datetime.now(UTC))
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,22 @@ class Objects:
             raise
         return Arrival(answer["LastModified"], answer["Metadata"], answer["VersionId"], answer["ContentLength"])
 
+    def raw(self, key: str, version: str | None = None) -> bytes:
+        """The bytes of an object version (None: the newest) of which no hash is known.
+
+        Raises:
+            InvalidUpload: there is no such version.
+        """
+        try:
+            with translated(f"reading s3://{self.bucket}/{key}"):
+                which = {"VersionId": version} if version else {}
+                body: bytes = self._s3.get_object(Bucket=self.bucket, Key=key, **which)["Body"].read()
+        except ClientError as error:
+            if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+                raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version or 'any'}) is gone") from error
+            raise
+        return body
+
     def describe(self, key: str) -> ObjectRef | None:
         """What lies under a key now, hashed by reading it; None when nothing does."""
         try:
