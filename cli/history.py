@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from cli import evidence, executions
+from cli.forgetting import Forgotten
 from cli.target import Target
 from cli.view import ago, console, note, table
 from interlock.datasets import training_set
@@ -105,6 +106,23 @@ def show_drift(target: Target, model: str) -> dict[str, Any]:
     if decided:
         note(f"decided: {decided['action']}, because {decided['reason']}")
     return found
+
+
+def show_forgotten(target: Target, found: Forgotten) -> None:
+    """What was removed, what still holds the person, and when logs and backups end."""
+    console.print(
+        f"{found.captures} captured rows and {found.labels} labels removed from {found.versions} stored versions;"
+        f" a second search finds {found.left or 'nothing'}."
+    )
+    if found.datasets:
+        note(f"still in the datasets {', '.join(found.datasets)}: upload the data without them with --refresh")
+    if found.models:
+        note(f"the runs {', '.join(found.models)} were trained on them: train anew after that")
+    groups = target.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{target.stack}-serve")[
+        "logGroups"
+    ]
+    days = max((group.get("retentionInDays", 0) for group in groups), default=0)
+    note(f"serving's log lines end by themselves {days} days after they were written")
 
 
 def show_verdict(document: dict[str, Any]) -> None:

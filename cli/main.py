@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import cloud, demo, evidence, executions, export, history, inference, judgements, releases, uploads
+from cli import cloud, demo, evidence, executions, export, forgetting, history, inference, judgements, releases, uploads
 from cli.contracts import commands as contracts
 from cli.contracts import deploying
 from cli.options import Model, options
@@ -232,6 +232,27 @@ def rollback(
     """Serve the version before again; callers get it within five seconds."""
     target = options.target()
     show_rollback(releases.rollback(target, target.model(model), reason))
+
+
+@app.command()
+def forget(
+    key: Annotated[str, typer.Argument(help="Whom: the value of the column.")],
+    model: Model = None,
+    column: Annotated[str, typer.Option(help="The column that names a person.")] = "id",
+    request: Annotated[list[str] | None, typer.Option(help="Also the answers to this request; repeatable.")] = None,
+) -> None:
+    """Remove a person from captures and labels, in all versions; says which datasets and models still hold them."""
+    target = options.target()
+    name = target.model(model)
+    store = forgetting.Store(target.client("s3"), target.outputs["DataBucket"])
+    person = forgetting.Person(column, key, frozenset(request or []))
+    found = forgetting.forget(store, name, person, evidence.datasets(target, name))
+    if options.json:
+        as_json(found.model_dump(mode="json"))
+    else:
+        history.show_forgotten(target, found)
+    if found.left:
+        raise typer.Exit(1)
 
 
 @app.command()
