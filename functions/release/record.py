@@ -19,9 +19,9 @@ def read(state: State, model: str) -> LiveRelease | None:
     return state.get(LiveRelease, _pk(model), _LIVE)
 
 
-def revisions(state: State, model: str) -> Iterator[LiveRelease]:
-    """Every revision as it was written, the newest first."""
-    return state.query(LiveRelease, _pk(model), _KEPT, newest_first=True)
+def revisions(state: State, model: str, limit: int | None = None) -> Iterator[LiveRelease]:
+    """The revisions as they were written, the newest first."""
+    return state.query(LiveRelease, _pk(model), _KEPT, newest_first=True, limit=limit)
 
 
 def revision(state: State, model: str, number: int) -> LiveRelease | None:

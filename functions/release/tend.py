@@ -91,14 +91,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def tend(doors: Doors, model: DeployedModel, now: datetime) -> str:
     """Do for one model what is due; answers what that was."""
-    kept = list(_newest(doors.state, model.id))
-    if not kept:
+    newest = next(revisions(doors.state, model.id, 1), None)
+    if newest is None:
         return "never released"
-    live = _believed(doors, kept[0], now)
-    if live.revision not in _TOLD.get(model.id, set()):
-        for item in reversed(kept):
+    live = _believed(doors, newest, now)
+    if _TOLD.get(model.id) != live.revision:
+        for item in reversed(list(revisions(doors.state, model.id, _LOOKED_BACK))):
             doors.ledger.append(decision(item))
-        _TOLD[model.id] = {item.revision for item in kept}
+        _TOLD[model.id] = live.revision
     if live.state == "probing" and now - live.changed_at > ABANDONED:
         reason = "the release's workflow ended without a word; `interlock retry` releases it again"
         after = withdrawn(live, FAILED_PROBE, doors.by, reason, now)
@@ -110,15 +110,9 @@ def tend(doors: Doors, model: DeployedModel, now: datetime) -> str:
     return live.state
 
 
-# What this process knows to be in the ledger, by model: asking again every minute would cost more than the rest.
-_TOLD: dict[str, set[int]] = {}
-
-
-def _newest(state: State, model: str) -> Any:
-    for count, item in enumerate(revisions(state, model)):
-        if count >= _LOOKED_BACK:
-            return
-        yield item
+# Up to which revision this process knows the ledger to be complete, by model: asking every minute would cost more than
+# all the rest.
+_TOLD: dict[str, int] = {}
 
 
 def _believed(doors: Doors, last: LiveRelease, now: datetime) -> LiveRelease:
@@ -131,7 +125,7 @@ def _believed(doors: Doors, last: LiveRelease, now: datetime) -> LiveRelease:
         return last
     if live is not None and live.revision > last.revision:
         # Written between the two reads; its kept copy is there too.
-        again = next(revisions(doors.state, last.model))
+        again = next(revisions(doors.state, last.model, 1))
         if again == live:
             return live
         last = again

@@ -26,6 +26,8 @@ Texts = npt.NDArray[np.str_]
 _COMPARED = 4000
 # What the capture cuts a text to; a longer one cannot be scored again as it was.
 _LONGEST_VALUE = 1000
+# Of the engine; what it finds takes as much again.
+_MEMORY = "400MB"
 _EMPTY = np.empty(0)
 _LOST = object()
 _CAPTURES = {
@@ -71,6 +73,7 @@ class Traffic:
         self._model = model
         self._con = duckdb.connect(
             config={
+                "memory_limit": _MEMORY,
                 "temp_directory": str(scratch / "spill"),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,

@@ -117,9 +117,11 @@ class FakeState(State):
         item = self.items.get((pk, sk))
         return kind.from_json(item.document) if item else None
 
-    def query(self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False) -> Iterator[M]:
+    def query(
+        self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False, limit: int | None = None
+    ) -> Iterator[M]:
         found = sorted((key for key in self.items if key[0] == pk and key[1].startswith(prefix)), reverse=newest_first)
-        return (kind.from_json(self.items[key].document) for key in found)
+        return (kind.from_json(self.items[key].document) for key in found[:limit])
 
     def put(self, pk: str, sk: str, document: Model) -> None:
         self.items[pk, sk] = _Item(document.to_json())

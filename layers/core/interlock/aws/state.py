@@ -32,8 +32,10 @@ class State:
         item = answer.get("Item")
         return kind.from_json(item["document"]["S"]) if item else None
 
-    def query(self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False) -> Iterator[M]:
-        """All documents of an owner whose sk starts with the prefix, by sk."""
+    def query(
+        self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False, limit: int | None = None
+    ) -> Iterator[M]:
+        """All documents of an owner whose sk starts with the prefix, by sk; no more than `limit` are read and paid."""
         with translated(f"reading state {pk}/{prefix}*"):
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._table,
@@ -41,6 +43,7 @@ class State:
                 ExpressionAttributeValues={":pk": {"S": pk}, **({":sk": {"S": prefix}} if prefix else {})},
                 ScanIndexForward=not newest_first,
                 ConsistentRead=True,
+                PaginationConfig={"MaxItems": limit, "PageSize": limit} if limit else {},
             )
             for page in pages:
                 for item in page["Items"]:
