@@ -29,7 +29,7 @@ _METRICS = {
     ),
     Metric.COMPARE: (
         "table",
-        "`left`, `relation` (<, <=, =, !=, >=, >), `right`; without an operator none may violate it",
+        "`left`, `relation` (`<` `<=` `=` `!=` `>=` `>`, in quotes), `right`; without an operator none may violate it",
         "rows whose two values are there and not in the relation",
     ),
     Metric.FRESHNESS: ("column", "unit: minutes, hours or days", "from the newest value to the upload"),
@@ -145,7 +145,7 @@ def _metrics() -> Iterator[str]:
     yield "  - type: custom"
     yield "    engine: interlock"
     yield "    severity: error"
-    yield "    implementation: {metric: compare, left: admitted_on, relation: <=, right: discharged_on}"
+    yield '    implementation: {metric: compare, left: admitted_on, relation: "<=", right: discharged_on}'
     yield "  - type: custom"
     yield "    engine: interlock"
     yield "    unit: percent"
@@ -179,7 +179,7 @@ def _rules() -> Iterator[str]:
         " code (`make docs`)."
     )
     for title, rules in (
-        ("About the file: any of these rejects it", ABOUT_THE_FILE),
+        ("About the file: any of these rejects it, a quality rule when it is an error", ABOUT_THE_FILE),
         ("About the form of one row", ABOUT_A_ROW),
         ("About the values of one row", ABOUT_A_VALUE),
     ):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.contracts import deploying
 from cli.target import Target
+from interlock.folder import read_model
+from localcloud.supervisor import ROOT
 
 from .conftest import CENSUS, FAILING, RENT, Command, answer, rent_rows
 
@@ -79,6 +83,23 @@ def test_reports_logs_and_runs_are_fetched(interlock: Command, target: Target) -
     assert interlock("watch", "ingest")[0] in {0, 4}
     doctor = answer(interlock, "doctor")
     assert {item["state"] for item in doctor} <= {"ok", "warn"}
+
+
+def test_a_changed_contract_is_held_against_what_serves_and_what_was_uploaded(
+    interlock: Command, target: Target, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models" / CENSUS
+    shutil.copytree(ROOT / "models" / CENSUS, folder)
+    text = (folder / "contract.yaml").read_text("utf-8").replace("version: 1.0.0", "version: 1.1.0")
+    (folder / "contract.yaml").write_text(text.replace("maximum: 120", "maximum: 60"), "utf-8")
+    (found,) = answer(interlock, "contract", "diff", CENSUS, "--models", str(tmp_path / "models"), "--last", "1")
+    assert found["newly_bad"].keys() == {"age: maximum"}
+    assert found["newly_good"] == {}
+    foreseen = deploying.foreseen(target, [read_model(folder)])
+    assert [(item.about, item.breaks) for item in foreseen[CENSUS]] == [("data", False)]
+    assert "the rules of age change" in foreseen[CENSUS][0].says
+    # What serves and has no folder any more would be taken away.
+    assert foreseen[RENT][0].breaks
 
 
 @pytest.mark.parametrize(
