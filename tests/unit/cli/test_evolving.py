@@ -170,6 +170,24 @@ def test_a_first_deployment_breaks_nothing() -> None:
     assert deploying.foreseen(target, [OLD]) == {}
 
 
+def test_the_models_that_would_be_deployed_are_held_against_the_cloud_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("cli.cloud.supervisor.up", lambda progress: started.append("local"))
+    monkeypatch.setattr("cli.cloud.Target.find", lambda environment, profile: Deployed(OLD.id))
+    older = OLD.model_copy(update={"contract": OLD.contract.model_copy(update={"version": "0.9.0"})})
+    wider = tuple(item.model_copy(update={"name": f"{item.name}_1"}) for item in SERVED.inputs[:1])
+    served = SERVED.model_copy(update={"inputs": (*wider, *SERVED.inputs[1:])})
+    monkeypatch.setattr(stored, "champion", lambda *_: (older, served))
+    found = cloud.foreseen("dev", None)
+    assert started == ["local"]
+    assert [(item.about, item.breaks) for item in found[OLD.id]] == [("captures", True), ("callers", False)]
+    started.clear()
+    cloud.foreseen("dev", "somebody")
+    assert not started
+
+
 @pytest.mark.parametrize(("words", "deployed"), [([], False), (["--break-champion"], True)])
 def test_the_command_tells_and_refuses_before_anything_is_deployed(
     words: list[str], deployed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
