@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ingest.judgement import Judgement
+from interlock.contract import Limit, Metric, Operator, QualityRule, Severity
 from interlock.errors import InvalidUpload
 from interlock.records import ClaimStatus, Dataset, FileList, ObjectRef
 from interlock.stats.profile import Profile
@@ -200,3 +201,30 @@ def test_every_step_of_a_set_may_be_repeated(world: World) -> None:
     assert isinstance(dataset.train, ObjectRef)
     assert len(FileList.from_json(world.objects.get(dataset.train)).files) == 3
     assert world.ledger.actions("small") == ["dataset admitted"]
+
+
+def quality(metric: Metric, operator: Operator, value: float, **more: Any) -> QualityRule:
+    return QualityRule(id=metric.value, metric=metric, limits=(Limit(operator=operator, value=(value,)),), **more)
+
+
+@pytest.mark.parametrize(("last", "verdict", "highest"), [(79, "admit", "79"), (99, "reject", "99")])
+def test_rules_about_whole_files_are_held_against_the_whole_set(
+    monkeypatch: pytest.MonkeyPatch, last: int, verdict: str, highest: str
+) -> None:
+    rules = (
+        quality(Metric.SQL, Operator.MUST_BE_LESS_THAN, 90, query='SELECT max("n") FROM "upload"'),
+        # Two of each file, four of all: each file alone would pass.
+        quality(Metric.NULL_VALUES, Operator.MUST_BE_LESS_THAN, 4, columns=("s",), severity=Severity.WARNING),
+    )
+    world = World(monkeypatch, model(column("n", INTEGER), column("s"), quality=rules))
+    bodies = {
+        name: b"n,s,y\n" + b"".join(b"%d,%s,1\n" % (i, b"" if i % 20 < 2 and (i < 2 or i > 59) else b"a") for i in span)
+        for name, span in (("a.csv", range(60)), ("b.csv", range(60, last + 1)))
+    }
+    world.run(world.upload_set(bodies))
+    (key,) = (key for key in world.objects.keys("reports/small/ingest/") if key.endswith("report.json"))
+    found = Judgement.from_json(world.objects.read(key))
+    assert found.verdict == verdict
+    outcomes = {outcome.rule: (outcome.status.value, outcome.value) for outcome in found.outcomes}
+    assert outcomes["sql"][1] == float(highest)
+    assert outcomes["nullValues"] == ("warn", 4.0 if last == 79 else 6.0)
