@@ -18,7 +18,7 @@ from interlock.events import DriftDetected, PerformanceDropped, RetrainRequested
 from interlock.ledger import Decision
 from interlock.models import deployed
 from interlock.observability import logger, observed
-from interlock.records import EndedJob, ObjectRef, TrainingManifest
+from interlock.records import CheckedWindow, EndedJob, MetricPoint, ObjectRef, TrainingManifest
 from interlock.settings import Alerts, Bus, DataBucket, LedgerTable, StateTable
 from monitor.policy import Past, decide
 from monitor.result import Outcome, WindowResult
@@ -51,6 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             EventBus(settings.bus_name),
             AlertTopic(settings.alerts_topic),
         )
+        state.put(f"model#{model.id}", f"window#{result.end:%Y%m%dT%H%M%S}", in_small(outcome, result, model.watched))
         state.put(*_place(outcome), outcome.model_copy(update={"told": True}))
     return {"action": outcome.action, "reason": outcome.reason}
 
@@ -117,6 +118,41 @@ def carry_out(
         bus.publish(RetrainRequested(model=result.model, window=result.window, reason=outcome.reason))
     if outcome.action != "none" and not outcome.held:
         alerts.send(*alert(outcome, result))
+
+
+def in_small(outcome: Outcome, result: WindowResult, metric: str) -> CheckedWindow:
+    """The window for whoever shows many of them at once."""
+    drift, performed = result.drift, result.performed
+    found = (
+        {
+            name: MetricPoint(**point.model_dump())
+            for name, points in (("estimated", performed.estimated), ("realised", performed.realised))
+            if (point := points.get(metric)) is not None
+        }
+        if performed
+        else {}
+    )
+    return CheckedWindow(
+        model=result.model,
+        window=result.window,
+        start=result.start,
+        end=result.end,
+        version=result.version,
+        revision=result.revision,
+        rows=drift.rows,
+        state=result.state,
+        performance=outcome.performance,
+        action=outcome.action,
+        reason=outcome.reason,
+        drifted=len(drift.drifted),
+        columns={column.column: round(column.psi, 4) for column in drift.columns[:3]},
+        metric=metric,
+        holdout=performed.holdout.get(metric) if performed else None,
+        estimated=found.get("estimated"),
+        realised=found.get("realised"),
+        labelled=performed.labelled if performed else 0,
+        report=result.report,
+    )
 
 
 def _place(outcome: Outcome) -> tuple[str, str]:

@@ -325,3 +325,40 @@ class Verdict(Model):
     champion_version: int | None
     holdout_rows: int
     decided_at: datetime
+
+
+class MetricPoint(Model):
+    """A metric's value with its 95% bounds."""
+
+    value: float
+    low: float
+    high: float
+
+
+class CheckedWindow(Model):
+    """What a check of the traffic found and led to, in small: one item a window in the state table, `window#<end>`.
+
+    `columns` has the three that drifted most with their PSI; `metric` is the one by which the model is watched, once
+    as estimated for the window's rows and once by the labels of the last days.
+    """
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    window: str
+    start: datetime
+    end: datetime
+    version: int
+    revision: int
+    rows: int
+    state: str
+    performance: str
+    action: str
+    reason: str
+    drifted: int
+    columns: dict[str, float]
+    metric: str
+    holdout: float | None = None
+    estimated: MetricPoint | None = None
+    realised: MetricPoint | None = None
+    labelled: int = 0
+    report: ObjectRef | None = None

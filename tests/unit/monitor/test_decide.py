@@ -7,6 +7,7 @@ import pytest
 
 from interlock.events import DriftDetected, RetrainRequested
 from interlock.ledger import Decision
+from interlock.records import CheckedWindow
 from interlock.spec import Monitoring, Retrain, Tell
 from interlock.stats.drift.column import ColumnDrift
 from interlock.stats.drift.verdict import WindowDrift
@@ -67,6 +68,16 @@ def test_a_dataset_that_the_training_had_to_skip_is_not_newer_data(world: World)
     manifest = world.data.read(key).decode().replace('"skipped":[]', f'"skipped":["{"5" * 16}"]')
     world.data.put(key, manifest.encode())
     assert world.decide(drifting(world))["action"] == "alert"
+
+
+def test_each_window_leaves_one_small_record(world: World) -> None:
+    world.admit("b" * 16)
+    world.decide(drifting(world))
+    (kept,) = world.state.query(CheckedWindow, "model#loans", "window#")
+    assert (kept.state, kept.action, kept.rows, kept.drifted, kept.metric) == ("drift", "retrain", 800, 2, "accuracy")
+    assert {"age", "(score)"} < set(kept.columns)
+    assert kept.report is not None
+    assert len(kept.to_json()) < 1500
 
 
 def test_a_stable_window_is_written_down_and_told_to_nobody(world: World) -> None:
