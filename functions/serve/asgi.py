@@ -76,6 +76,7 @@ class Application:
         reply = self._answer(scope, await _body(receive), identity)
         response = response_of(reply, identity)
         headers = [(name.encode(), value.encode()) for name, value in response["headers"].items()]
+        headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 

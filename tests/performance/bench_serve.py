@@ -29,7 +29,7 @@ from serve.operations import Service
 from serve.protocol.response import interpret, write
 from serve.stored import served_model
 from serve.telemetry import embedded
-from tests.performance import cold, served
+from tests.performance import cold, over_http, served
 
 ROUNDS = 15
 _SLICE = 0.02
@@ -154,6 +154,7 @@ def main() -> None:
             found["capture_ms"] = round(1e3 * parts["capture and metrics"], 4)
     if "--warm" not in sys.argv:
         found |= cold.measured(made)
+        found |= over_http.measured(made)
     print(json.dumps(found))
 
 
