@@ -62,7 +62,7 @@ class WindowDrift(Model):
             parts.append("how columns go together")
         if drifted := [f"{part.column} {part.value}" for part in self.segments if part.state == "drift"]:
             parts.append(f"the segments {', '.join(drifted)}" if len(drifted) > 1 else f"the segment {drifted[0]}")
-        return " and ".join(parts)
+        return " and ".join([*([", ".join(parts[:-1])] if parts[1:] else []), *parts[-1:]])
 
 
 @dataclass(frozen=True)
