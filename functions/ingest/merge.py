@@ -107,11 +107,11 @@ def merge(
 
 def findings(found: Sequence[JudgedPart]) -> list[Finding]:
     """The violations of all files by rule and column, with the first examples of the first files."""
-    merged: dict[tuple[str, str | None, str], Finding] = {}
+    merged: dict[tuple[str | None, ...], Finding] = {}
     for part in found:
         for finding in part.findings:
             examples = tuple(example.model_copy(update={"file": part.part.name}) for example in finding.examples)
-            kind = (finding.rule, finding.column, finding.severity)
+            kind = (finding.rule, finding.column, finding.quality, finding.severity)
             before = merged.get(kind)
             count = finding.count + (before.count if before else 0)
             shown: tuple[Example, ...] = ((*before.examples, *examples) if before else examples)[:_EXAMPLES]

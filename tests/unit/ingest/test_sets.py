@@ -228,3 +228,17 @@ def test_rules_about_whole_files_are_held_against_the_whole_set(
     outcomes = {outcome.rule: (outcome.status.value, outcome.value) for outcome in found.outcomes}
     assert outcomes["sql"][1] == float(highest)
     assert outcomes["nullValues"] == ("warn", 4.0 if last == 79 else 6.0)
+
+
+def test_two_rules_of_a_kind_over_one_column_are_told_apart_in_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = (Limit(operator=Operator.MUST_BE_LESS_THAN, value=(100,)),)
+    rules = tuple(
+        QualityRule(id=pattern, metric=Metric.INVALID_VALUES, columns=("s",), limits=limits, pattern=pattern)
+        for pattern in ("a", "b")
+    )
+    world = World(monkeypatch, model(column("s"), quality=rules))
+    world.run(world.upload_set({"1.csv": b"s,y\na,1\nb,2\nb,3\n", "2.csv": b"s,y\na,4\nab,5\n"}))
+    (key,) = (key for key in world.objects.keys("reports/small/ingest/") if key.endswith("report.json"))
+    found = Judgement.from_json(world.objects.read(key))
+    assert {finding.quality: finding.count for finding in found.findings} == {"a": 2, "b": 2}
+    assert [outcome.value for outcome in found.outcomes] == [2, 2]
