@@ -57,10 +57,10 @@ def validate(
     try:
         upload, arrival = keys.upload(data.bucket, key, version), data.arrival(key, version)
         mode, origin = mode_of(upload, arrival.metadata), origin_of(upload, arrival.metadata, state)
-        source = data.download_version(key, version, scratch / "upload")
-        (scratch / "work").mkdir()
         rules = rules_for(model, origin)
-        judged = judge(scratch / "upload", rules, scratch / "work", memory_mb=memory_mb, threads=os.cpu_count() or 1)
+        with data.reader(key, version) as reader:
+            judged = judge(reader, rules, scratch, memory_mb=memory_mb, threads=os.cpu_count() or 1)
+            source = reader.ref()
         good = [path for name, path in judged.files.items() if name in GOOD]
         subject = Subject(rules, claim, source, arrival.at, mode, origin)
         beside = settled(data, state, subject, judged, good, memory_mb)

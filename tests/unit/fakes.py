@@ -18,6 +18,7 @@ from interlock.aws.bus import EventBus
 from interlock.aws.executions import Executions
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Arrival, Objects
+from interlock.aws.ranges import RangedObject
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, InvalidUpload
 from interlock.events import Event
@@ -64,6 +65,11 @@ class FakeObjects(Objects):
             raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone")
         path.write_bytes(self.versions[key, version])
         return self._ref(key, version)
+
+    def reader(self, key: str, version: str) -> RangedObject:
+        self.arrival(key, version)
+        body = self.versions[key, version]
+        return RangedObject(lambda first, end: body[first:end], self.bucket, key, version, len(body))
 
     def arrival(self, key: str, version: str | None) -> Arrival:
         found = self.arrivals.get((key, version or self.newest.get(key, "")))

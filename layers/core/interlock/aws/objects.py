@@ -12,10 +12,12 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from interlock.aws.client import client, code, translated
-from interlock.errors import ChecksumMismatch, InvalidUpload
+from interlock.aws.ranges import RangedObject
+from interlock.errors import ChecksumMismatch, DependencyUnavailable, InvalidUpload
 from interlock.records import FileList, ObjectRef
 
 _CHUNK = 1 << 20
+_TRIES = 4
 # As many connections as botocore keeps.
 _AT_ONCE = 10
 
@@ -126,6 +128,31 @@ class Objects:
                 raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone") from error
             raise
         return ObjectRef(bucket=self.bucket, key=key, version=version, sha256=digest.hexdigest(), size=size)
+
+    def reader(self, key: str, version: str) -> RangedObject:
+        """Read an object of which only key and version are known, in ranges; it tells afterwards what it was.
+
+        Raises:
+            InvalidUpload: there is no such version (it was deleted meanwhile).
+        """
+        where = f"s3://{self.bucket}/{key}"
+
+        def fetch(first: int, end: int) -> bytes:
+            for left in reversed(range(_TRIES)):
+                try:
+                    with translated(f"reading {where}"):
+                        asked = {"Bucket": self.bucket, "Key": key, "VersionId": version}
+                        body: bytes = self._s3.get_object(**asked, Range=f"bytes={first}-{end - 1}")["Body"].read()
+                except DependencyUnavailable:
+                    # The client tries requests again by itself, but not an answer that breaks off.
+                    if not left:
+                        raise
+                else:
+                    if len(body) == end - first:
+                        return body
+            raise DependencyUnavailable(f"reading {where}: bytes {first} to {end} came incomplete {_TRIES} times")
+
+        return RangedObject(fetch, self.bucket, key, version, self.arrival(key, version).size)
 
     def arrival(self, key: str, version: str | None) -> Arrival:
         """When and with what metadata an object version (None: the newest) was put.

@@ -1,0 +1,106 @@
+"""An object comes whole and in order through ranges, over a connection that breaks."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from interlock.aws import ranges
+from interlock.aws.objects import Objects
+from interlock.errors import DependencyUnavailable, InvalidUpload
+
+BODY = bytes(range(256)) * 5000
+
+
+class Store(http.server.BaseHTTPRequestHandler):
+    """S3's GET and HEAD of one object; breaks off the first answers to each range as often as `breaks` says."""
+
+    protocol_version = "HTTP/1.1"
+    breaks = 0
+    asked: list[str] = []
+
+    def do_HEAD(self) -> None:
+        self.send_response(200 if "/there" in self.path else 404)
+        for name, value in (
+            ("Content-Length", str(len(BODY))),
+            ("Last-Modified", "Wed, 25 Nov 2026 20:00:00 GMT"),
+            ("x-amz-version-id", "v1"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        wanted = self.headers["Range"]
+        first, last = map(int, wanted.removeprefix("bytes=").split("-"))
+        part = BODY[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        if self.asked.count(wanted) < self.breaks:
+            part = part[: len(part) // 2]
+            self.close_connection = True
+        self.asked.append(wanted)
+        self.wfile.write(part)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{server.server_port}",
+        region_name="eu-central-1",
+        aws_access_key_id="k",
+        aws_secret_access_key="s",
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+    )
+    monkeypatch.setattr("interlock.aws.objects.client", lambda _: client)
+    monkeypatch.setattr(ranges, "_RANGE", 100_000)
+    monkeypatch.setattr(Store, "asked", [])
+    yield Objects("data")
+    client.close()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("breaks", [0, 2])
+def test_the_bytes_come_whole_and_in_order(objects: Objects, monkeypatch: pytest.MonkeyPatch, breaks: int) -> None:
+    monkeypatch.setattr(Store, "breaks", breaks)
+    with objects.reader("there", "v1") as reader:
+        found = b"".join(iter(lambda: reader.read(77_777), b""))
+        ref = reader.ref()
+    assert found == BODY
+    assert (ref.size, ref.sha256) == (len(BODY), hashlib.sha256(BODY).hexdigest())
+    assert len(Store.asked) == 13 * (breaks + 1)
+
+
+def test_what_nobody_read_is_hashed_too(objects: Objects) -> None:
+    with objects.reader("there", "v1") as reader:
+        assert reader.read(10) == BODY[:10]
+        assert reader.ref().sha256 == hashlib.sha256(BODY).hexdigest()
+
+
+def test_no_more_is_read_ahead_than_a_few_ranges(objects: Objects) -> None:
+    with objects.reader("there", "v1") as reader:
+        reader.read(1)
+    assert len(Store.asked) <= 3
+
+
+def test_a_connection_that_breaks_for_good_and_an_object_that_is_gone(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "breaks", 99)
+    with objects.reader("there", "v1") as reader, pytest.raises(DependencyUnavailable):
+        reader.read(1)
+    with pytest.raises(InvalidUpload, match="is gone"):
+        objects.reader("nowhere", "v1")
