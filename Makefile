@@ -5,7 +5,7 @@ ENVS := .interlock/envs
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header -c requirements/constraints.txt
 
-.PHONY: help demo test test-peers bench-monitor bench-serve check format docs setup setup-test up down build pins clean
+.PHONY: help demo test test-peers test-long bench-ingest bench-monitor bench-serve check format docs setup setup-test up down build pins clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test-peers: setup-test $(ENVS)/.peers ## Hold the monitor against Evidently and 
 bench-monitor: setup-test $(ENVS)/.peers ## What a check costs, how exact it is, how often it cries wolf
 	@PYTHONPATH=.:functions:layers/core $(BIN)/python -m tests.performance.monitor.bench .interlock/bench/monitor
 
+test-long: setup-test ## Look ten times as long for a table that ingest judges wrongly
+	@INTERLOCK_LONG=1 $(BIN)/python -m pytest tests/unit/ingest/test_oracle.py -n 2 --timeout 3600
+
 check: setup-test ## Lint, types, layers of imports
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary infra cli localcloud jobs functions/* layers/core/interlock
@@ -37,6 +40,9 @@ docs: setup ## Write the pages that are made from the code
 
 setup: $(ENVS)/.app ## Install the command, the emulator and the training job's environment
 setup-test: $(ENVS)/.test
+
+bench-ingest: setup-test $(ENVS)/.bench-ingest ## Time ingest beside its peers, on two cores that have nothing else to do
+	@$(BIN)/python -m tests.performance.bench_ingest
 
 bench-serve: setup-test $(ENVS)/.bench ## Measure what a prediction costs above the model itself
 	@$(BIN)/python -m tests.performance.bench_serve
@@ -81,6 +87,11 @@ $(ENVS)/.peers: $(ENVS)/.test requirements/peers.txt
 	@$(call environment,peers,requirements/peers.txt)
 	@touch $@
 
+$(ENVS)/.bench-ingest: $(ENVS)/.test requirements/bench-ingest.txt
+	@echo "setting up (once): the peers of ingest's benchmark"
+	@$(call environment,bench-ingest,requirements/bench-ingest.txt)
+	@touch $@
+
 $(ENVS)/.bench: $(ENVS)/.app requirements/bench.txt
 	@echo "setting up (once): AWS's runtime emulator"
 	@$(call environment,bench,requirements/bench.txt --no-deps)
@@ -93,6 +104,6 @@ endef
 
 pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
 	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime requirements/server \
-		requirements/datacontract requirements/peers layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
+		requirements/datacontract requirements/peers requirements/bench-ingest layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
 	@for f in layers/onnx/requirements requirements/bench; do $(COMPILE) --upgrade --no-deps $$f.in -o $$f.txt; done

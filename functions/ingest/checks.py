@@ -156,21 +156,31 @@ def _of_column(index: int, column: Column) -> Iterator[Check]:
         yield found(rules.MAXIMUM, test=high)
     if column.multiple_of is not None:
         yield found(rules.MULTIPLE_OF, f"{there} AND {_no_multiple(value, column)}")
-    lengths = [f"length({value}) < {column.min_length}"] if column.min_length is not None else []
-    lengths += [f"length({value}) > {column.max_length}"] if column.max_length is not None else []
-    if lengths:
-        yield found(rules.LENGTH, f"{there} AND ({' OR '.join(lengths)})")
-    if column.pattern is not None:
-        yield found(rules.PATTERN, f"{there} AND NOT regexp_matches({value}, {text(column.pattern)})")
-    if column.format is not None and column.type is ColumnType.STRING:
-        form = TEXT_FORMATS[column.format]
-        right = f"regexp_full_match({value}, {text(form.pattern)}) AND length({value}) <= {form.longest}"
-        yield found(rules.FORMAT, f"{there} AND NOT ({right})")
+    for rule, condition in _of_text(value, column):
+        yield found(rule, f"{there} AND {condition}")
     if column.timezone is not None:
         zoned = f"regexp_matches(r{index}, '{_ZONE}')"
         yield found(rules.TIMEZONE, f"{there} AND {'NOT ' if column.timezone else ''}{zoned}")
-    if column.allowed is not None:
+    if column.allowed is not None and column.numeric:
+        kind = np.int64 if column.type is ColumnType.INTEGER else np.float64
+        listed = np.array([kind(item) for item in column.allowed], dtype=kind)
+        yield found(rules.ALLOWED, test=lambda values: values.there & ~np.isin(np.asarray(values.values), listed))
+    elif column.allowed is not None:
         yield found(rules.ALLOWED, f"{there} AND {_not_among(index, column, column.allowed)}")
+
+
+def _of_text(value: str, column: Column) -> Iterator[tuple[rules.Rule, str]]:
+    """Rules of a text that is there, and the conditions that it breaks them."""
+    lengths = [f"length({value}) < {column.min_length}"] if column.min_length is not None else []
+    lengths += [f"length({value}) > {column.max_length}"] if column.max_length is not None else []
+    if lengths:
+        yield rules.LENGTH, f"({' OR '.join(lengths)})"
+    if column.pattern is not None:
+        yield rules.PATTERN, f"NOT regexp_matches({value}, {text(column.pattern)})"
+    if column.format is not None and column.type is ColumnType.STRING:
+        form = TEXT_FORMATS[column.format]
+        right = f"regexp_full_match({value}, {text(form.pattern)}) AND length({value}) <= {form.longest}"
+        yield rules.FORMAT, f"NOT ({right})"
 
 
 def _not_among(index: int, column: Column, allowed: tuple[str, ...]) -> str:

@@ -69,6 +69,11 @@ class _Native(Table):
         """A column's texts in these rows."""
         return [value for (value,) in self._rows([f"r{index}"], rows)]
 
+    def lengths(self, index: int) -> Positions:
+        """As the engine counts them."""
+        found = self.con.execute(f"SELECT coalesce(length(r{index}), 0) AS n FROM every ORDER BY nth").fetchnumpy()  # noqa: S608
+        return np.asarray(found["n"], dtype=np.int64)
+
     def _rows(self, names: list[str], rows: Positions) -> list[tuple[str | None, ...]]:
         wanted = self._only(rows)
         return self.con.execute(f"SELECT {', '.join(names)} FROM every WHERE {wanted} ORDER BY nth").fetchall()  # noqa: S608

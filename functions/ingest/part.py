@@ -44,18 +44,16 @@ def judge_part(data: Objects, model: DeployedModel, claim: str, part: Part, memo
     """
     scratch = Path(tempfile.mkdtemp(prefix="ingest-"))
     try:
-        source = data.download_version(part.key, part.version, scratch / "upload")
         repeated = Repeated.from_json(data.get(part.repeated)).rows if part.repeated else None
-        (scratch / "work").mkdir()
-        found = judge(
-            scratch / "upload",
-            of_one_file(model),
-            scratch / "work",
-            memory_mb=memory_mb,
-            threads=os.cpu_count() or 1,
-            keys=repeated is None,
-            doubled=repeated,
-        )
+        with data.reader(part.key, part.version) as reader:
+            found = judge(
+                *(reader, of_one_file(model), scratch),
+                memory_mb=memory_mb,
+                threads=os.cpu_count() or 1,
+                keys=repeated is None,
+                doubled=repeated,
+            )
+            source = reader.ref()
         files = {
             name: data.put_file(
                 PLACES[name](model.id, claim, keys.part(part.index, path.name)), path, CONTENT[path.suffix]

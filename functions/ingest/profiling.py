@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ingest.parsing import Mask
 from ingest.tables import Table
-from interlock.contract import ColumnType, Contract
+from interlock.contract import Column, ColumnType, Contract
 from interlock.stats.profile import GAMMA, MAX_CATEGORIES, TINY, NumberProfile, Profile, TextProfile, cell_step
 
 _LOG_GAMMA = math.log(GAMMA)
@@ -45,21 +45,17 @@ def profile(table: Table, contract: Contract, bad: Mask, salt: str, free: frozen
     numbers, texts = {}, {}
     for index, column in enumerate(contract.columns):
         found = table.columns[index]
-        if found.values is None or column.type is ColumnType.BOOLEAN:
-            continue
         there = found.there & good
-        if column.restricted:
+        if found.values is None or column.type is ColumnType.BOOLEAN:
+            texts[column.name] = _texts(table, index, column, bad, salt, free=index in free)
+        elif column.restricted:
             # Bounds and bins of numbers would be values.
             count = int(there.sum())
             texts[column.name] = TextProfile(count=count, missing=rows - count, other=count)
         else:
             values = found.values[there].astype(np.float64) * _UNIT.get(column.type, 1.0)
             numbers[column.name] = _numbers(values, rows - len(values))
-    named = [index for index, column in enumerate(contract.columns) if column.name not in {*numbers, *texts}]
-    if named:
-        texts |= _texts(table, contract, named, bad, salt, free)
-    ordered = {column.name: texts[column.name] for column in contract.columns if column.name in texts}
-    return Profile(rows=rows, numbers=numbers, texts=ordered)
+    return Profile(rows=rows, numbers=numbers, texts=texts)
 
 
 def _numbers(values: npt.NDArray[np.float64], missing: int) -> NumberProfile:
@@ -105,34 +101,30 @@ def _counted(numbers: npt.NDArray[np.float64]) -> dict[int, int]:
     return {first + place: int(counts[place]) for place in np.flatnonzero(counts).tolist()}
 
 
-def _texts(
-    table: Table, contract: Contract, columns: list[int], bad: Mask, salt: str, free: frozenset[int]
-) -> dict[str, TextProfile]:
-    """Counts, lengths and, apart from free text, the most frequent texts of columns."""
-    names = [f"v{index}" for index in columns]
-    relation = table.relation(names, bad if bad.any() else None)
-    counts = ", ".join(f"count({name}), min(length({name}::VARCHAR)), max(length({name}::VARCHAR))" for name in names)
-    summary = table.con.execute(f"SELECT count(*), {counts} FROM {relation}").fetchall()[0]  # noqa: S608
-    rows, found = summary[0], {}
-    for index, name, place in zip(columns, names, range(1, len(summary), 3), strict=True):
-        column, (count, shortest, longest) = contract.columns[index], summary[place : place + 3]
-        categories: dict[str, int] = {}
-        if index not in free:
-            counted = table.con.execute(
-                f"SELECT {name}::VARCHAR, count(*) FROM {relation} WHERE {name} IS NOT NULL"  # noqa: S608
-                f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_CATEGORIES}"
-            ).fetchall()
-            # A restricted column keeps how many there are of each, not which they are.
-            categories = {masked(text, salt) if column.restricted else text: number for text, number in counted}
-        found[column.name] = TextProfile(
-            count=count,
-            missing=rows - count,
-            categories=categories,
-            other=count - sum(categories.values()),
-            shortest=None if column.restricted else shortest,
-            longest=None if column.restricted else longest,
-        )
-    return found
+def _texts(table: Table, index: int, column: Column, bad: Mask, salt: str, *, free: bool) -> TextProfile:
+    """How many texts there are, how long, and, apart from free text, which are the most frequent."""
+    there = table.columns[index].there & ~bad
+    count = int(there.sum())
+    categories: dict[str, int] = {}
+    if count and not free:
+        counted = table.con.execute(
+            f"SELECT v{index}::VARCHAR, count(*) FROM {table.relation([f'v{index}'], ~there)}"  # noqa: S608
+            f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_CATEGORIES}"
+        ).fetchall()
+        # A restricted column keeps how many there are of each, not which they are.
+        categories = {masked(text, salt) if column.restricted else text: number for text, number in counted}
+    lengths = None
+    if count and not column.restricted:
+        truths = table.columns[index].values
+        lengths = (table.lengths(index) if truths is None else np.where(truths, len("true"), len("false")))[there]
+    return TextProfile(
+        count=count,
+        missing=int((~bad).sum()) - count,
+        categories=categories,
+        other=count - sum(categories.values()),
+        shortest=None if lengths is None else int(lengths.min()),
+        longest=None if lengths is None else int(lengths.max()),
+    )
 
 
 def masked(value: str, salt: str) -> str:

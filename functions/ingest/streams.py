@@ -52,7 +52,6 @@ class Peeked:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._start = b""
-        self.taken = 0
 
     def peek(self, size: int) -> bytes:
         """The next bytes, fewer only at the end; they are read again."""
@@ -63,8 +62,8 @@ class Peeked:
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes."""
         found, self._start = self._start[:size], self._start[size:]
-        found = found or self._stream.read(size)
-        self.taken += len(found)
+        if len(found) < size:
+            found += self._stream.read(size - len(found))
         return found
 
     def line(self, limit: int) -> bytes:

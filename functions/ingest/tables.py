@@ -60,6 +60,10 @@ class Table(ABC):
         """A column's values in these rows as the file writes them; None for a missing one."""
 
     @abstractmethod
+    def lengths(self, index: int) -> Positions:
+        """Characters of a column's texts [rows]; anything where one is missing."""
+
+    @abstractmethod
     def lines_of(self, places: Positions) -> Positions:
         """On which line of the block (from 0) records begin; asked for only when there are lines."""
 
@@ -90,25 +94,27 @@ class CsvTable(Table):
         if undecodable:
             kept = np.flatnonzero(~np.isin(split.whole, undecodable))
             self.places = split.whole[kept]
-        data, extra = self._bytes()
+        data = self._bytes()
         words = parsing.words_of(data)
+        # How many bytes before each place go on with a character; None when every byte is one.
+        self._going_on = None
+        if not block.data.isascii():
+            self._going_on = np.concatenate(([0], np.cumsum((data & 0xC0) == 0x80, dtype=np.int32)))
         self._fields = [
             Fields(data, words, split.field_starts[place][kept] + PAD, split.field_ends[place][kept] + PAD)
             for place in layout.fields
         ]
-        del extra
         self._views: dict[int, npt.NDArray[Any]] = {}
         self._kept: list[arrow.Relation] = []
         self.columns = [self._values(index, column) for index, column in enumerate(layout.contract.columns)]
 
     def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
         """The arrays, as the engine scans them."""
-        fields = [arrow.numbers("nth", np.arange(len(self.places)))]
-        fields += [self._field(name[0], int(name[1:])) for name in sorted(names)]
-        if but is not None:
-            fields.append(arrow.numbers("good", ~but))
-        self._register("block", fields, len(self.places))
-        return "block" if but is None else "(SELECT * EXCLUDE (good) FROM block WHERE good)"
+        rows = np.arange(len(self.places)) if but is None else np.flatnonzero(~but)
+        fields = [arrow.numbers("nth", rows)]
+        fields += [self._field(name[0], int(name[1:]), slice(None) if but is None else rows) for name in sorted(names)]
+        self._register("block", fields, len(rows))
+        return "block"
 
     def raw(self, places: Sequence[int]) -> list[bytes]:
         """The file's own bytes."""
@@ -124,11 +130,19 @@ class CsvTable(Table):
         spans = zip(fields.starts.tolist(), fields.ends.tolist(), missing.tolist(), strict=True)
         return [None if absent else str(data[start:end], "utf-8") for start, end, absent in spans]
 
+    def lengths(self, index: int) -> Positions:
+        """Bytes, but for those that go on with a character (RFC 3629)."""
+        fields = self._fields[index]
+        lengths = (fields.ends - fields.starts).astype(np.int64)
+        if self._going_on is not None:
+            lengths -= self._going_on[fields.ends] - self._going_on[fields.starts]
+        return lengths
+
     def lines_of(self, places: Positions) -> Positions:
         """Records may span lines, and blank lines lie between."""
         return self._split.lines[places]
 
-    def _bytes(self) -> tuple[parsing.Bytes, int]:
+    def _bytes(self) -> parsing.Bytes:
         """The block's bytes between paddings; values with doubled quotes are written once more behind them."""
         split, data, quote = self._split, self._block.data, self._layout.form.quote or b""
         written, position = [bytes(PAD), data], len(data)
@@ -138,7 +152,7 @@ class CsvTable(Table):
             split.field_starts[field, row], split.field_ends[field, row] = position, position + len(value)
             position += len(value)
             written.append(value)
-        return np.frombuffer(b"".join([*written, bytes(PAD)]), dtype=np.uint8), position
+        return np.frombuffer(b"".join([*written, bytes(PAD)]), dtype=np.uint8)
 
     def _values(self, index: int, column: Column) -> Values:
         fields = self._fields[index]
@@ -175,17 +189,18 @@ class CsvTable(Table):
         value = typed(index, column, self._layout.decimal, self._layout.thousands)
         return from_engine(column, self.con.execute(f"SELECT {value} AS v FROM odd").fetchnumpy()["v"])  # noqa: S608
 
-    def _field(self, kind: str, index: int) -> arrow.Field:
+    def _field(self, kind: str, index: int, rows: slice | Positions) -> arrow.Field:
         column, found, name = self._layout.contract.columns[index], self.columns[index], f"{kind}{index}"
         if kind == "r" or found.values is None:
             if index not in self._views:
                 self._views[index] = parsing.views(self._fields[index])
-            return arrow.texts(name, self._views[index], self._fields[index].data, ~found.missing)
+            return arrow.texts(name, self._views[index][rows], self._fields[index].data, ~found.missing[rows])
+        values, there = found.values[rows], found.there[rows]
         if column.type is ColumnType.DATE:
-            return arrow.days(name, found.values, found.there)
+            return arrow.days(name, values, there)
         if column.type is ColumnType.TIMESTAMP:
-            return arrow.moments(name, found.values, found.there)
-        return arrow.numbers(name, found.values, found.there)
+            return arrow.moments(name, values, there)
+        return arrow.numbers(name, values, there)
 
     def _register(self, name: str, fields: list[arrow.Field], rows: int) -> None:
         relation = arrow.Relation(rows, fields)

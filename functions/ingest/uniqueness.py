@@ -70,13 +70,14 @@ class Seen:
 
     def repeated(self, keys: Keys) -> Mask:
         """Which of these rows have a key that came before, here or in an earlier call; all count as seen from now."""
-        again = _again(keys)
+        ordered = keys.ordered()
+        again = _again(keys, ordered.high)
         maybe = np.flatnonzero(self._filter.maybe(keys.high))
         if len(maybe):
             some = keys[maybe]
             for run in self._runs:
                 again[maybe] |= run.holds(some)
-        self._add(keys[~again].ordered())
+        self._add(keys[~again].ordered() if again.any() else ordered)
         return again
 
     def close(self) -> None:
@@ -177,17 +178,16 @@ class _Run:
         return Keys(found[::2], found[1::2]) if self._wide else Keys(found)
 
 
-def _again(keys: Keys) -> Mask:
-    """Rows whose key is in an earlier one of these rows."""
+def _again(keys: Keys, ordered: Halves) -> Mask:
+    """Rows whose key is in an earlier one of these rows; `ordered` are the high halves, sorted."""
     again = np.zeros(len(keys), dtype=bool)
-    ordered = np.sort(keys.high)
     doubled = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(doubled):
-        rows = np.flatnonzero(np.isin(keys.high, doubled))
-        some = keys[rows].table()
-        _, first = np.unique(some, axis=0, return_index=True)
-        again[rows] = True
-        again[rows[first]] = False
+        seen: set[tuple[int, ...]] = set()
+        rows = np.flatnonzero(_among(Keys(keys.high), Keys(doubled)))
+        for row, key in zip(rows.tolist(), map(tuple, keys[rows].table().tolist()), strict=True):
+            again[row] = key in seen
+            seen.add(key)
     return again
 
 
