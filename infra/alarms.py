@@ -48,6 +48,13 @@ class Alarms(Construct):
             statistic="Sum",
             period=_FIVE,
         )
+        lost = cloudwatch.Metric(
+            namespace="Interlock",
+            metric_name="LinesLost",
+            dimensions_map={"service": "serve"},
+            statistic="Sum",
+            period=_FIVE,
+        )
         drift = cloudwatch.Metric(
             namespace="Interlock",
             metric_name="Drift",
@@ -58,6 +65,7 @@ class Alarms(Construct):
         watched = {
             "serve-errors": (serve.infer.function.metric_errors(period=_FIVE), 1, "The serving function failed"),
             "serve-stale": (stale, 1, "The live release could not be read; the last one serves on"),
+            "capture-lost": (lost, 1, "Answers went out whose captures could not be written"),
             "api-5xx": (serve.api.metric_server_error(period=_FIVE, statistic="Sum"), 5, "The API answers with errors"),
             "capture-errors": (serve.capture.metric_errors(period=_FIVE), 1, "Predictions are not being kept"),
             "drift": (drift, 1, "Traffic has drifted; the monitor's own message says where and what was done"),

@@ -9,10 +9,25 @@ from typing import Any
 from serve.protocol.response import encode
 
 
-def say(*lines: bytes) -> None:
-    """Write lines in one go: every write is a system call, and a log event of its own."""
-    sys.stdout.buffer.write(b"\n".join((*lines, b"")))
-    sys.stdout.buffer.flush()
+class Voice:
+    """Standard output. What cannot be written is lost, costs no caller the answer, and is counted when it is over."""
+
+    def __init__(self) -> None:
+        self._lost = 0
+
+    def say(self, *lines: bytes) -> None:
+        """Write lines in one go: every write is a system call, and a log event of its own."""
+        told = (metrics({"LinesLost": self._lost}), *lines) if self._lost else lines
+        try:
+            sys.stdout.buffer.write(b"\n".join((*told, b"")))
+            sys.stdout.buffer.flush()
+        except (OSError, ValueError):
+            self._lost += len(lines)
+        else:
+            self._lost = 0
+
+
+say = Voice().say
 
 
 def embedded(values: dict[str, float], model: str | None = None) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class Reader:
             and list(map(len, columns)) == [rows] * len(inputs)
             and 0 < rows <= MAX_ROWS
         ):
-            return self._checked(document, columns, rows)
+            return self._checked(document, columns, rows, nulls=b"null" in body)
         return self._otherwise(body)
 
     def _otherwise(self, body: bytes) -> Request:
@@ -199,23 +199,27 @@ class Reader:
             _check_input(tensor, item, rows)
         return self._checked(document, list(map(_data, inputs)), rows)
 
-    def _checked(self, document: _Form, columns: list[Sequence[Any]], rows: int) -> Request:
+    def _checked(self, document: _Form, columns: list[Sequence[Any]], rows: int, *, nulls: bool = True) -> Request:
         signature = self._signature
         outputs = frozenset(map(_name, document.outputs)) if document.outputs else None
         if outputs and not outputs <= {item.name for item in signature.outputs}:
             known = ", ".join(item.name for item in signature.outputs)
             raise InvalidRequest(f"'outputs' must name some of {known}; asked for were {', '.join(sorted(outputs))}")
         values = dict(zip(signature.names, columns, strict=True))
-        return Request(document.id, rows, values, tensors(columns, rows, signature), outputs, document.parameters)
+        fed = tensors(columns, rows, signature, nulls=nulls)
+        return Request(document.id, rows, values, fed, outputs, document.parameters)
 
 
-def tensors(columns: Sequence[Sequence[Any]], rows: int, signature: Signature) -> dict[str, Array]:
+def tensors(
+    columns: Sequence[Sequence[Any]], rows: int, signature: Signature, *, nulls: bool = True
+) -> dict[str, Array]:
     """The session's inputs for these checked columns, each [rows, 1].
 
     Args:
         columns: by the signature's order, [rows] each: numbers, booleans or texts, None where missing.
         rows: how many there are.
         signature: the model's.
+        nulls: False when no value is missing, which is not looked for then.
     """
     found: dict[str, Array] = {}
     if signature.numbers:
@@ -223,7 +227,7 @@ def tensors(columns: Sequence[Sequence[Any]], rows: int, signature: Signature) -
         found = dict(zip(signature.numbers, block.reshape(-1, rows, 1), strict=True))
     if signature.texts:
         texts = [columns[place] for place in signature.text_places]
-        for place in signature.missing_texts:
+        for place in signature.missing_texts if nulls else ():
             if None in texts[place]:
                 texts[place] = ["" if value is None else value for value in texts[place]]
         found.update(zip(signature.texts, np.array(texts, object).reshape(-1, rows, 1), strict=True))

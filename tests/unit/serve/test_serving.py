@@ -191,3 +191,32 @@ def test_the_least_recently_used_version_goes_when_memory_is_short() -> None:
     assert len(memory) == 3
     alone = Memory(1)
     assert alone.put("larger than allowed", one) is alone.get("larger than allowed") is one
+
+
+def test_a_blocked_log_costs_no_answer_and_the_loss_is_counted_afterwards(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blocked:
+        """A pipe that nobody reads any more, and later somebody does."""
+
+        def __init__(self) -> None:
+            self.broken, self.lines, self.buffer = True, b"", self
+
+        def write(self, text: bytes) -> None:
+            if self.broken:
+                raise BrokenPipeError
+            self.lines += text
+
+        def flush(self) -> None:
+            pass
+
+    pipe = Blocked()
+    monkeypatch.setattr("sys.stdout", pipe)
+    for _ in range(3):
+        assert call("POST", "/v2/models/flats/infer", document([1.0], ["north"]))[0] == 200
+    pipe.broken = False
+    assert call("POST", "/v2/models/flats/infer", document([1.0], ["north"]))[0] == 200
+    told = [json.loads(line) for line in pipe.lines.splitlines()]
+    assert told[0]["LinesLost"] == 3
+    assert told[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "LinesLost"}]
+    assert [line["interlock"] for line in told[1:]] == ["capture"]
