@@ -160,7 +160,8 @@ class _Run:
         waiting: deque[Future[Finished]] = deque()
         for block in self._blocks(source):
             waiting.append(self._finish(block, source))
-            if len(waiting) > self._threads:
+            # Each block in memory counts: no more wait than keep the cores busy.
+            if len(waiting) >= self._threads:
                 self._take(waiting.popleft().result(), source)
         while waiting:
             self._take(waiting.popleft().result(), source)

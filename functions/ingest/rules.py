@@ -22,7 +22,7 @@ UNREADABLE = Rule(
     "unreadable",
     "the file cannot be read as what it is",
     "nothing in it can be judged",
-    "export it again as UTF-8 CSV, gzip CSV, Parquet or JSON Lines",
+    "export it again as UTF-8 CSV, JSON Lines or Parquet, plain or packed with gzip or zstd",
 )
 TOO_LARGE = Rule(
     "too_large",
@@ -117,7 +117,12 @@ OPEN_QUOTE = Rule(
     "it is not clear where the field ends",
     "close the quote at the field's end; write a quote inside a quoted field twice",
 )
-ENCODING = Rule("encoding", "the row is not UTF-8", "its text cannot be read", "export the file as UTF-8")
+ENCODING = Rule(
+    "encoding",
+    "the row is not UTF-8",
+    "its text cannot be read",
+    "export the file as UTF-8, or declare its encoding in the contract",
+)
 JSON = Rule(
     "json",
     "the line is not one flat JSON object",

@@ -87,10 +87,10 @@ def table(file: Path, rounds: int, scratch: Path) -> dict[str, list[Run]]:
     return found
 
 
-def ratio(found: dict[str, list[Run]], case: str) -> float:
+def ratio(found: dict[str, list[Run]], case: str, what: str) -> float:
     """A case's median as a multiple of the floor's."""
-    floor = statistics.median(item.wall for item in found["floor"])
-    return round(statistics.median(item.wall for item in found[case]) / floor, 2)
+    floor, mine = (statistics.median(getattr(item, what) for item in found[name]) for name in ("floor", case))
+    return round(mine / floor, 2)
 
 
 def main() -> None:
@@ -98,6 +98,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=ROWS)
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--large", type=int, default=10, help="how many times the rows to look at memory with; 0: not")
     options.add_argument("--folder", type=Path, default=ROOT / ".interlock/bench")
     given = options.parse_args()
     csv, parquet = write(given.folder, given.rows)
@@ -106,21 +107,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
         on_csv = table(csv, given.rounds, Path(scratch))
         on_parquet = table(parquet, given.rounds, Path(scratch))
-        large, _ = write(given.folder, given.rows * 10)
-        grown = run("interlock", large, Path(scratch) / "large")
-        print(f"ten times the rows: {grown.wall:.1f} s, {grown.peak_mb:.0f} MB")
+        grown = None
+        if given.large:
+            large, _ = write(given.folder, given.rows * given.large)
+            grown = run("interlock", large, Path(scratch) / "large")
+            print(f"{given.large} times the rows: {grown.wall:.1f} s, {grown.peak_mb:.0f} MB")
     peak = max(item.peak_mb for item in on_csv["interlock"])
-    print(
-        json.dumps(
-            {
-                "csv_ratio": ratio(on_csv, "interlock"),
-                "parquet_ratio": ratio(on_parquet, "interlock"),
-                "admit_ratio": ratio(on_csv, "interlock_admit"),
-                "peak_mb": round(peak),
-                "peak_growth_10x": round(grown.peak_mb / peak, 2),
-            }
-        )
-    )
+    answer = {
+        "csv_ratio": ratio(on_csv, "interlock", "wall"),
+        "parquet_ratio": ratio(on_parquet, "interlock", "wall"),
+        "admit_ratio": ratio(on_csv, "interlock_admit", "wall"),
+        "csv_cpu_ratio": ratio(on_csv, "interlock", "cpu"),
+        "parquet_cpu_ratio": ratio(on_parquet, "interlock", "cpu"),
+        "peak_mb": round(peak),
+    }
+    if grown is not None:
+        answer["peak_growth_10x"] = round(grown.peak_mb / peak, 2)
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":
