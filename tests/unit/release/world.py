@@ -94,8 +94,8 @@ def sigmoid(
     ]
     last = "yes0"
     if work:
-        initializers.append(numpy_helper.from_array(np.full((600, 600), 1e-4, np.float32), "square"))
-        initializers.append(numpy_helper.from_array(np.array([600, 600], dtype=np.int64), "wide"))
+        initializers.append(numpy_helper.from_array(np.full((400, 400), 1e-4, np.float32), "square"))
+        initializers.append(numpy_helper.from_array(np.array([400, 400], dtype=np.int64), "wide"))
         nodes.append(helper.make_node("ReduceMax", ["yes0"], ["most"], keepdims=1))
         nodes.append(helper.make_node("Expand", ["most", "wide"], ["work0"]))
         nodes += [helper.make_node("MatMul", [f"work{turn}", "square"], [f"work{turn + 1}"]) for turn in range(work)]

@@ -23,9 +23,9 @@ KEYS = [f"customer-{number}".encode() for number in range(100_000)]
 
 
 def test_the_share_is_met_over_100_000_keys() -> None:
-    """Inside the 99% interval of a binomial count, as often as chance says: of 100 counts, 99 on average."""
+    """Inside the 99% interval of a binomial count, as often as chance says: of 40 counts, 39.6 on average."""
     inside, shares = [], (0.01, 0.05, 0.25, 0.5, 0.9)
-    for number in range(20):
+    for number in range(8):
         places = [place(f"20260101T0000{number:02}-v2", key) for key in KEYS]
         assert kstest(np.array(places) / 2**64, "uniform").pvalue > 1e-4
         for share in shares:
@@ -33,7 +33,7 @@ def test_the_share_is_met_over_100_000_keys() -> None:
             margin = NormalDist().inv_cdf(0.995) * math.sqrt(len(KEYS) * share * (1 - share))
             inside.append(abs(got - share * len(KEYS)) <= margin)
     print(f"{sum(inside)} of {len(inside)} shares inside their 99% interval")
-    assert sum(inside) >= 95
+    assert sum(inside) >= 37
 
 
 def test_splits_are_independent_of_each_other() -> None:
