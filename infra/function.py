@@ -40,6 +40,7 @@ class StageFunction(Construct):
         timeout: Duration | None = None,
         scratch_mb: int = 512,
         environment: Mapping[str, str] | None = None,
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, "".join(part.capitalize() for part in module.split("_")))
         self._foundation = foundation
@@ -67,6 +68,7 @@ class StageFunction(Construct):
             ephemeral_storage_size=Size.mebibytes(scratch_mb),
             role=self.role,
             log_group=self.log_group,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
             environment={

@@ -8,6 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_logs_destinations as destinations
 from constructs import Construct
@@ -46,6 +47,7 @@ class Serve(Construct):
                 memory=settings.serve_memory,
                 timeout=Duration.seconds(29),
                 environment={"MODEL_MEMORY_MB": str(settings.serve_memory - _RUNTIME_MB)},
+                snap_start=settings.snap_start,
             )
             .sees_state()
             .reads_artefacts("models/")
@@ -71,7 +73,14 @@ class Serve(Construct):
             filter_pattern=logs.FilterPattern.literal(r'"\"interlock\":\"capture\""'),
         )
 
-        self._answering, self._labelling = self.infer.function, labels.function
+        self._labelling = labels.function
+        # Only published versions have a snapshot; nothing in it ages: releases and models are read after the restore,
+        # credentials come from where the restored environment says, and dead connections are opened again.
+        self._answering: lambda_.IFunction = (
+            lambda_.Alias(self, "Live", alias_name="live", version=self.infer.function.current_version)
+            if settings.snap_start
+            else self.infer.function
+        )
         self._access_log = log_group(
             self, f"/aws/apigateway/interlock-{settings.environment}", settings.log_retention_days
         )

@@ -65,6 +65,7 @@ class DeploySettings(BaseModel):
     training_image: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     training_instance: Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")] = "ml.m5.large"
     training_price_per_hour: float = Field(default=0.115, gt=0)
+    snap_start: bool = False
     serve_memory: int = Field(default=1024, ge=256, le=3008)
     jwt_issuer: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None = None
     jwt_audience: Annotated[str, StringConstraints(min_length=1)] | None = None
