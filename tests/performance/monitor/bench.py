@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -216,8 +218,18 @@ def deployed(numbers: tuple[str, ...], texts: tuple[str, ...]) -> str:
     return DeployedModel(spec=ModelSpec.model_validate(spec), contract=contract).to_json()
 
 
-def timed(case: str, folder: Path, python: Path | str = sys.executable, **more: str) -> tuple[float, float, Any]:
-    """Seconds and peak megabytes of a whole process, and what it answers."""
+@dataclass(frozen=True)
+class Run:
+    """A whole process: seconds by the clock and of processors, peak megabytes, and what it answered."""
+
+    seconds: float
+    cpu: float
+    peak: float
+    found: Any
+
+
+def timed(case: str, folder: Path, python: Path | str = sys.executable, **more: str) -> Run:
+    """Run a case in a process of its own."""
     code = (
         "import json; from pathlib import Path; from tests.performance.monitor import bench\n"
         f"found = bench.case_{case}(Path({str(folder)!r}))\n"
@@ -231,22 +243,23 @@ def timed(case: str, folder: Path, python: Path | str = sys.executable, **more: 
         "DO_NOT_TRACK": "1",
         **more,
     }
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [python, "-c", code], capture_output=True, text=True, env=environment, cwd=folder, check=False
     )
-    seconds = time.perf_counter() - started
+    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if done.returncode:
         raise SystemExit(f"{case}: {done.stderr[-2000:]}")
     peak, found = json.loads(done.stdout.splitlines()[-1])
-    return seconds, peak, found
+    return Run(seconds, cpu, peak, found)
 
 
 def main(folder: Path) -> None:
     """Print the tables and the figures."""
     folder.mkdir(parents=True, exist_ok=True)
     size = make(folder)
-    ours, exact = timed("check", folder)[2], timed("scipy", folder)[2]
+    ours, exact = timed("check", folder).found, timed("scipy", folder).found
     ks = max(abs(ours[name]["kolmogorov_smirnov"] - exact[name]["kolmogorov_smirnov"]) for name in NUMBERS)
     area = max(abs(ours[name]["wasserstein"] / exact[name]["wasserstein"] - 1) for name in NUMBERS)
     print(f"Profile of 10 columns: {size:,} bytes. Beside scipy on {ROWS:,} rows: Kolmogorov-Smirnov within {ks:.5f},")
@@ -254,20 +267,22 @@ def main(folder: Path) -> None:
     cases: dict[str, Path | str] = dict.fromkeys(("read", "read_features", "check", "scipy"), sys.executable)
     if PEERS.exists():
         cases |= dict.fromkeys(("nannyml", "evidently"), PEERS)
-    runs: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
+    runs: dict[str, list[Run]] = {case: [] for case in cases}
     for _ in range(REPEATS):
         for case, python in cases.items():
             if case in {"nannyml", "evidently"} and len(runs[case]) >= 2:
                 continue
-            seconds, peak, _ = timed(case, folder, python)
-            runs[case].append((seconds, peak))
-    walls = {case: statistics.median(seconds for seconds, _ in found) for case, found in runs.items()}
-    print(f"{'case':<16}{'seconds':>9}{'x read':>9}{'peak MB':>9}")
+            runs[case].append(timed(case, folder, python))
+    walls = {case: statistics.median(run.seconds for run in found) for case, found in runs.items()}
+    cpus = {case: statistics.median(run.cpu for run in found) for case, found in runs.items()}
+    print(f"{'case':<16}{'seconds':>9}{'x read':>9}{'cpu s':>9}{'x read':>9}{'peak MB':>9}")
     for case, found in runs.items():
-        peak = statistics.median(peak for _, peak in found)
-        print(f"{case:<16}{walls[case]:>9.3f}{walls[case] / walls['read']:>9.2f}{peak:>9.0f}")
+        peak = statistics.median(run.peak for run in found)
+        wall, cpu = walls[case], cpus[case]
+        print(f"{case:<16}{wall:>9.3f}{wall / walls['read']:>9.2f}{cpu:>9.3f}{cpu / cpus['read']:>9.2f}{peak:>9.0f}")
     figures: dict[str, float | None] = {
         "check_ratio": round(walls["check"] / walls["read"], 3),
+        "check_ratio_cpu": round(cpus["check"] / cpus["read"], 3),
         "check_ratio_features": round(walls["check"] / walls["read_features"], 3),
         "evidently_speedup": round(walls["evidently"] / walls["check"], 1) if "evidently" in walls else None,
         "nannyml_speedup": round(walls["nannyml"] / walls["check"], 1) if "nannyml" in walls else None,
@@ -277,9 +292,9 @@ def main(folder: Path) -> None:
     }
     for rows in (250_000, 1_000_000, 2_000_000):
         make_large(folder / "large", rows)
-        seconds, peak, _ = timed("large", folder, BENCH_ROWS=str(rows))
-        print(f"{rows:>9,} captures x 14 columns: {seconds:.2f} s, peak {peak:.0f} MB")
-        figures[f"peak_mb_{rows}"] = round(peak)
+        run = timed("large", folder, BENCH_ROWS=str(rows))
+        print(f"{rows:>9,} captures x 14 columns: {run.seconds:.2f} s, peak {run.peak:.0f} MB")
+        figures[f"peak_mb_{rows}"] = round(run.peak)
     from tests.performance.monitor import alarms
 
     figures |= alarms.main(int(os.environ.get("BENCH_PAIRS", "1000")))
