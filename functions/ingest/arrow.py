@@ -132,11 +132,16 @@ class Relation:
 
     def __init__(self, rows: int, fields: Sequence[Field]) -> None:
         self.rows = rows
-        self._fields = fields
+        self._fields: Sequence[Field] = fields
         self._kept: list[Any] = []
         children = [self._schema(field) for field in fields]
         self._children = (ctypes.POINTER(_Schema) * len(children))(*map(ctypes.pointer, children))
         self._kept += [children]
+
+    def release(self) -> None:
+        """Let go of the arrays: the engine is done with them. The callbacks know their relation, and it knows them."""
+        self._kept.clear()
+        self._fields = ()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """A capsule of the rows; the engine asks for one a scan."""

@@ -120,7 +120,7 @@ class Judge:
         if good is not None:
             keep(table, self.model, bad, good)
             done.good = good
-        table.con.close()
+        table.close()
         return done
 
     def _bad(self, block: Block) -> Mask:

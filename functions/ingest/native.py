@@ -46,7 +46,6 @@ class _Native(Table):
             + "".join(f", {item} AS r{i}" for i, item in enumerate(as_text))
             + " FROM native)"
         )
-        self._kept: arrow.Relation | None = None
         typed_ones = [i for i, column in enumerate(contract.columns) if column.type is not ColumnType.STRING]
         found = con.execute(
             "SELECT "  # noqa: S608
@@ -79,8 +78,8 @@ class _Native(Table):
         return self.con.execute(f"SELECT {', '.join(names)} FROM every WHERE {wanted} ORDER BY nth").fetchall()  # noqa: S608
 
     def _only(self, rows: Positions) -> str:
-        self._kept = arrow.Relation(len(rows), [arrow.numbers("nth", rows)])
-        self.con.register("wanted", self._kept)
+        self._kept.append(arrow.Relation(len(rows), [arrow.numbers("nth", rows)]))
+        self.con.register("wanted", self._kept[-1])
         return "nth IN (SELECT nth FROM wanted)"
 
 
@@ -97,7 +96,7 @@ class ParquetTable(_Native):
         kinds: dict[str, str],
     ) -> None:
         self.records, self.lines, self.malformed = last - first, None, []
-        self.places = np.arange(self.records)
+        self.places, self._kept = np.arange(self.records), []
         names = ", ".join(f"{quoted(column.in_file)} AS c{i}" for i, column in enumerate(contract.columns))
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE native AS SELECT file_row_number - {first} AS nth, {names} FROM"  # noqa: S608
@@ -148,6 +147,7 @@ class JsonTable(_Native):
             ],
         )
         con.register("lines", relation)
+        self._kept = [relation]
         # One flat object with every name once.
         con.execute(
             "CREATE OR REPLACE TEMP TABLE objects AS SELECT place, line FROM lines WHERE CASE WHEN"

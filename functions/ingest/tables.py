@@ -46,6 +46,13 @@ class Table(ABC):
     places: Positions
     malformed: list[Malformed]
     columns: list[Values]
+    _kept: list[arrow.Relation]
+
+    def close(self) -> None:
+        """Give connection and arrays back."""
+        self.con.close()
+        for relation in self._kept:
+            relation.release()
 
     @abstractmethod
     def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
@@ -105,7 +112,7 @@ class CsvTable(Table):
             for place in layout.fields
         ]
         self._views: dict[int, npt.NDArray[Any]] = {}
-        self._kept: list[arrow.Relation] = []
+        self._kept = []
         self.columns = [self._values(index, column) for index, column in enumerate(layout.contract.columns)]
 
     def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
@@ -205,7 +212,7 @@ class CsvTable(Table):
     def _register(self, name: str, fields: list[arrow.Field], rows: int) -> None:
         relation = arrow.Relation(rows, fields)
         self.con.register(name, relation)
-        self._kept = [*self._kept[-1:], relation]
+        self._kept.append(relation)
 
 
 def tokens_of(contract: Contract, column: Column) -> tuple[str, ...]:
