@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from serve.loaded import Memory
 from serve.protocol.response import interpret
 from serve.protocol.routes import Operation, UnknownPath, route
 from serve.stored import live_release, served_model
+from tests.unit.release.world import sigmoid
 from tests.unit.serve.world import World, call, document
 
 
@@ -220,3 +222,20 @@ def test_a_blocked_log_costs_no_answer_and_the_loss_is_counted_afterwards(
     assert told[0]["LinesLost"] == 3
     assert told[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "LinesLost"}]
     assert [line["interlock"] for line in told[1:]] == ["capture"]
+
+
+def test_sixteen_callers_at_once_each_get_their_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One instance serves one call at a time on Lambda; a server of threads would share all that this one shares."""
+    World(sigmoid()).serve(monkeypatch)
+
+    def ask(number: int) -> tuple[str, float]:
+        sent = document([number / 50], ["north" if number % 2 else "south"], id=str(number))
+        status, answer, _ = call("POST", "/v2/models/flats/infer", sent)
+        assert status == 200
+        return answer["id"], answer["outputs"][1]["data"][0]
+
+    numbers = [*range(200)]
+    alone = [ask(number) for number in numbers]
+    assert len({score for _, score in alone}) > 150
+    with ThreadPoolExecutor(16) as callers:
+        assert list(callers.map(ask, numbers * 4)) == alone * 4

@@ -1,0 +1,97 @@
+"""The other doors, and who is let through them, against the deployed endpoint."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from cli import inference
+from cli.executions import Run
+from cli.target import Target
+
+from .conftest import CENSUS
+from .test_bad_requests import ROW
+
+
+def send(target: Target, path: str, body: bytes, headers: dict[str, str], method: str = "POST") -> httpx.Response:
+    """As it is, to the loopback address."""
+    parts = urlsplit(target.outputs["ApiUrl"])
+    url = f"http://127.0.0.1:{parts.port}{path}"
+    return httpx.request(method, url, content=body, headers={**headers, "host": parts.netloc})
+
+
+def signed(
+    target: Target, path: str, body: bytes, monkeypatch: pytest.MonkeyPatch | None = None, age: int = 0
+) -> dict[str, str]:
+    """botocore's own signature, perhaps of an earlier time."""
+    if monkeypatch is not None:
+        then = (datetime.now(UTC) - timedelta(seconds=age)).replace(tzinfo=None)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: then)
+    host = urlsplit(target.outputs["ApiUrl"]).netloc
+    request = AWSRequest(
+        "POST", f"http://{host}{path}", data=body, headers={"host": host, "content-type": "application/json"}
+    )
+    SigV4Auth(target.session.get_credentials(), "execute-api", target.session.region_name).add_auth(request)
+    return dict(request.headers.items())
+
+
+def test_rows_csv_and_the_description_are_behind_signed_routes(target: Target, champions: dict[str, Run]) -> None:
+    wanted = inference.predict(target, CENSUS, [ROW])[0]
+    status, body, headers = target.call("POST", f"/models/{CENSUS}/predict", json.dumps({"rows": [ROW]}).encode())
+    assert status == 200, body
+    answer = json.loads(body)
+    assert answer["predictions"] == [{"label": wanted.label, "probability": wanted.score}]
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+    status, body, _ = target.call(
+        "POST", f"/models/{CENSUS}/predict", json.dumps({"rows": [ROW | {"age": 300}]}).encode()
+    )
+    assert status == 400
+    assert json.loads(body)["fields"] == [{"row": 0, "column": "age", "message": "must be at most 120"}]
+    status, body, _ = target.call("POST", f"/models/{CENSUS}/invocations", json.dumps({"instances": [ROW]}).encode())
+    assert json.loads(body)["predictions"] == answer["predictions"]
+    assert target.call("GET", f"/models/{CENSUS}/ping")[0] == 200
+    described: dict[str, Any] = json.loads(target.call("GET", "/openapi.json")[1])
+    assert described["openapi"] == "3.1.0"
+    assert f"/models/{CENSUS}/predict" in described["paths"]
+
+
+def test_only_a_whole_fresh_signature_is_taken(
+    target: Target, champions: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/models/{CENSUS}/predict"
+    body = json.dumps({"rows": [ROW]}).encode()
+    assert send(target, path, body, signed(target, path, body)).status_code == 200
+    # The administrator's key is not checked by the emulator: a user's is.
+    user = target.client("iam").create_access_key(UserName=_caller(target, CENSUS))["AccessKey"]
+    monkeypatch.setattr(target.session, "get_credentials", lambda: _credentials(user))
+    assert send(target, path, body, signed(target, path, body)).status_code == 200
+    tampered = body.replace(b'"age": 45', b'"age": 46')
+    assert send(target, path, tampered, signed(target, path, body)).status_code == 403
+    assert send(target, path, body, signed(target, path, body, monkeypatch, age=3600)).status_code == 403
+    other = "/models/flat-rents/predict"
+    assert send(target, other, body, signed(target, other, body, monkeypatch)).status_code == 403
+
+
+def _credentials(key: dict[str, str]) -> Any:
+    from botocore.credentials import Credentials
+
+    return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def _caller(target: Target, model: str) -> str:
+    """A user who may ask for one model's predictions and nothing else."""
+    iam, name = target.client("iam"), f"only-{model}"
+    iam.create_user(UserName=name)
+    api = urlsplit(target.outputs["ApiUrl"]).netloc.split(".")[0]
+    resource = f"arn:aws:execute-api:{target.session.region_name}:*:{api}/*/POST/models/{model}/*"
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resource}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.put_user_policy(UserName=name, PolicyName="ask", PolicyDocument=json.dumps(policy))
+    return name
