@@ -23,7 +23,7 @@ from ingest.parsing import Mask, Positions
 
 Halves = npt.NDArray[np.uint64]
 # Keys in memory before they are written down.
-_IN_MEMORY = 4_000_000
+_IN_MEMORY = 2_000_000
 _PAGE = 1024
 _BITS_A_KEY = 12
 _FEWEST_BITS = 1 << 24
