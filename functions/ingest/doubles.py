@@ -21,8 +21,10 @@ from interlock.aws.objects import Objects
 from interlock.observability import logger, observed
 from interlock.settings import DataBucket
 
-# Keys are compared in so many pieces, each of one range of their high bits: memory is that of the largest.
-_PIECES = 256
+# Of a key with its row.
+_BYTES = 24
+# Keys are compared in pieces of about so many, each of one range of their high bits.
+_IN_MEMORY = 4_000_000
 
 
 @observed
@@ -70,22 +72,29 @@ def across(data: Objects, found: Sequence[JudgedPart]) -> dict[int, Repeated]:
 
 def doubles(files: Sequence[Path]) -> Iterator[tuple[int, int]]:
     """(number of the file, row) of every row whose key is in an earlier one of these files of keys."""
-    kept = [
-        (number, np.memmap(path, dtype="<u8", mode="r").reshape(-1, 3))
-        for number, path in enumerate(files)
-        if path.stat().st_size
+    lengths = [path.stat().st_size // _BYTES for path in files]
+    pieces = 1 + sum(lengths) // _IN_MEMORY
+    ends = np.array([piece * 2**64 // pieces for piece in range(1, pieces)], np.uint64)
+    # Where the pieces of each file begin and end. No file is kept open: there may be more of them than a function may.
+    bounds = [
+        [0, *np.searchsorted(np.memmap(path, "<u8", "r").reshape(-1, 3)[:, 0], ends).tolist(), length]
+        if length
+        else None
+        for path, length in zip(files, lengths, strict=True)
     ]
-    ends = [int(piece * 2**64 // _PIECES) for piece in range(1, _PIECES)]
-    bounds = [(number, keys_, np.searchsorted(keys_[:, 0], np.array(ends, np.uint64))) for number, keys_ in kept]
-    for piece in range(_PIECES):
+    for piece in range(pieces):
         found = [
-            (number, keys_[(ends_[piece - 1] if piece else 0) : (ends_[piece] if piece < len(ends_) else len(keys_))])
-            for number, keys_, ends_ in bounds
+            (
+                number,
+                np.fromfile(files[number], "<u8", 3 * (bound[piece + 1] - bound[piece]), offset=_BYTES * bound[piece]),
+            )
+            for number, bound in enumerate(bounds)
+            if bound is not None
         ]
-        if not any(len(keys_) for _, keys_ in found):
+        every = np.concatenate([keys_.reshape(-1, 3) for _, keys_ in found]) if found else np.zeros((0, 3), np.uint64)
+        if not len(every):
             continue
-        every = np.concatenate([keys_ for _, keys_ in found])
-        file = np.concatenate([np.full(len(keys_), number) for number, keys_ in found])
+        file = np.concatenate([np.full(len(keys_) // 3, number) for number, keys_ in found])
         order = np.lexsort((every[:, 2], file, every[:, 1], every[:, 0]))
         every, file = every[order], file[order]
         begins = np.concatenate(([True], (every[1:, :2] != every[:-1, :2]).any(axis=1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from hypothesis import given
@@ -17,8 +18,10 @@ half = st.sampled_from([0, 1, 2**56 - 1, 2**56, 2**63, 2**64 - 2**56, 2**64 - 1]
 tables = st.lists(st.lists(st.tuples(half, half), max_size=12), max_size=5)
 
 
-@given(tables)
-def test_every_row_whose_key_is_in_an_earlier_file_is_found_once(files: list[list[tuple[int, int]]]) -> None:
+@given(tables, st.sampled_from([1, 3, 1000]))
+def test_every_row_whose_key_is_in_an_earlier_file_is_found_once(
+    files: list[list[tuple[int, int]]], in_memory: int
+) -> None:
     expected, before = [], set()
     for number, keys in enumerate(files):
         expected += [(number, row) for row, key in enumerate(keys, start=1) if key in before]
@@ -32,4 +35,5 @@ def test_every_row_whose_key_is_in_an_earlier_file_is_found_once(files: list[lis
                 block = np.array(keys[first : first + 5], dtype=np.uint64).reshape(-1, 2)
                 file.add(Keys(block[:, 0], block[:, 1]), np.arange(first + 1, first + 1 + len(block)))
             paths.append(file.close())
-        assert sorted(doubles(paths)) == expected
+        with mock.patch("ingest.doubles._IN_MEMORY", in_memory):
+            assert sorted(doubles(paths)) == expected
