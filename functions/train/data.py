@@ -66,7 +66,7 @@ def fits(model: DeployedModel, path: Path) -> bool:
 
 
 def join(model: DeployedModel, datasets: Sequence[Sequence[Path]], folder: Path, memory_mb: int) -> Frozen:
-    """Join datasets, oldest first, each given as its files to train on followed by those that are held out.
+    """Join datasets, oldest first, each given as its files, whose paths sort as their rows shall.
 
     Of rows with the same primary key the newest counts. Rows are split anew by today's holdout settings, so that no
     label that is held out now can come from a file that was split under other ones. Rows without a target are of no
@@ -82,10 +82,10 @@ def join(model: DeployedModel, datasets: Sequence[Sequence[Path]], folder: Path,
     contract, target = model.contract, quoted(model.target.name)
     names = ", ".join(quoted(name) for name in contract.names)
     parts = " UNION ALL ".join(
-        f"SELECT {names}, {upload} AS interlock_upload, {part} AS interlock_part, file_row_number AS interlock_line"  # noqa: S608
-        f" FROM read_parquet({text(str(path))}, file_row_number = true)"
+        f"SELECT {names}, {upload} AS interlock_upload, interlock_part, file_row_number AS interlock_line"  # noqa: S608
+        f" FROM read_parquet([{', '.join(text(str(path)) for path in files)}], file_row_number = true,"
+        " filename = 'interlock_part')"
         for upload, files in enumerate(datasets)
-        for part, path in enumerate(files)
     )
     key = ", ".join(quoted(name) for name in contract.primary_key)
     newest = f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_NEWEST}) = 1" if key else ""

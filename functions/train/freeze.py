@@ -157,8 +157,8 @@ def _fitting(
     used: list[Local] = []
     skipped: list[Dataset] = []
     for number, dataset in enumerate(datasets):
-        train = data.get_files(data.listed(dataset.train), scratch / f"{number}-train")
-        holdout = data.get_files(data.listed(dataset.holdout), scratch / f"{number}-holdout")
+        train = data.get_files(data.listed(dataset.train), scratch / f"{number}-0-train")
+        holdout = data.get_files(data.listed(dataset.holdout), scratch / f"{number}-1-holdout")
         if dataset.contract_sha256 == model.contract.digest() or all(fits(model, path) for path in (*train, *holdout)):
             used.append(Local(dataset, train, holdout))
         else:
