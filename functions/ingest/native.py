@@ -64,9 +64,14 @@ class _Native(Table):
         wanted = "" if but is None else f" WHERE {self._only(np.flatnonzero(~but))}"
         return f"(SELECT {', '.join(['nth', *sorted(names)])} FROM every{wanted})"  # noqa: S608
 
+    def prepare(self, rows: Positions) -> None:
+        """One query for all columns of all these rows."""
+        names = [f"r{index}" for index in range(len(self._contract.columns))]
+        self._prepared, self._texts = rows, self._rows(names, rows)
+
     def texts(self, index: int, rows: Positions) -> list[str | None]:
         """A column's texts in these rows."""
-        return [value for (value,) in self._rows([f"r{index}"], rows)]
+        return [self._texts[place][index] for place in np.searchsorted(self._prepared, rows).tolist()]
 
     def lengths(self, index: int) -> Positions:
         """As the engine counts them."""
@@ -115,8 +120,7 @@ class ParquetTable(_Native):
 
     def raw(self, places: Sequence[int]) -> list[bytes]:
         """The values as CSV."""
-        names = [f"r{index}" for index in range(len(self._contract.columns))]
-        return [csv_line(values).encode() for values in self._rows(names, np.array(places, dtype=np.int64))]
+        return [csv_line(self._texts[place]).encode() for place in np.searchsorted(self._prepared, places).tolist()]
 
     def lines_of(self, places: Positions) -> Positions:
         """A Parquet file has no lines."""

@@ -63,6 +63,10 @@ class Table(ABC):
         """Records as they came, without their line end; Parquet's as CSV."""
 
     @abstractmethod
+    def prepare(self, rows: Positions) -> None:
+        """Told before `texts` and `raw`: the rows (sorted, each once) that they will be asked for."""
+
+    @abstractmethod
     def texts(self, index: int, rows: Positions) -> list[str | None]:
         """A column's values in these rows as the file writes them; None for a missing one."""
 
@@ -129,6 +133,9 @@ class CsvTable(Table):
         data = self._block.data
         found = [data[start:end] for start, end in zip(starts, ends, strict=True)]
         return [record.removesuffix(b"\r") for record in found] if b"\r" in data else found
+
+    def prepare(self, _rows: Positions) -> None:
+        """The block's bytes are there."""
 
     def texts(self, index: int, rows: Positions) -> list[str | None]:
         """The fields' texts without their quotes."""
