@@ -111,6 +111,11 @@ def test_drifted_traffic_and_newer_data_end_in_a_new_version(target: Target, cha
     checked = ended(target, executions.start(target, "monitor", {"model": RENT}), "Decided")
     found = history.show_drift(target, RENT)
     assert found["state"] == "drift"
+    assert found["performed"]["estimated"]["mae"]["value"] > 0
+    kept = target.client("s3").list_objects_v2(
+        Bucket=target.outputs["DataBucket"], Prefix=f"captures/model={RENT}/day={checked.started:%Y-%m-%d}/"
+    )["Contents"]
+    assert any("/compact-" in item["Key"] for item in kept)
     drifted = {item["column"]: item for item in found["drift"]["columns"] if item["state"] == "drift"}
     assert {"Größe (m²)", "stadtteil", "built"} <= set(drifted)
     outcome = evidence.outcomes(target, RENT)[-1]
