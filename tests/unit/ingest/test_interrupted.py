@@ -78,6 +78,10 @@ def outcome(world: World, event: dict[str, Any], folder: Path) -> dict[str, Any]
             "rows": (dataset.rows, dataset.bad_rows, dataset.train_rows, dataset.holdout_rows),
             "mode": dataset.mode,
             "values": [read(dataset.train), read(dataset.holdout)],
+            # Old versions expire.
+            "current": all(
+                world.objects.describe(file.key) == file for file in (dataset.train, dataset.holdout, dataset.profile)
+            ),
         }
 
     return {

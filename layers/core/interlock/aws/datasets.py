@@ -34,16 +34,20 @@ class Datasets:
     def keep(self, dataset: Dataset) -> Dataset:
         """Store a dataset, unless there is one of its claim or of its content and contract; answers which is there.
 
-        Of two that come at once, one is stored.
+        Of two that come at once, one is stored. Judged once more by its own claim, it names the files as they are now:
+        those of the first time are old versions, which the bucket does not keep for ever.
         """
         known = self.admitted()
         judged = dataset.content, dataset.contract_sha256
         same = [item for item in known if item.claim == dataset.claim] or [
             item for item in known if (item.content, item.contract_sha256) == judged
         ]
-        if same:
-            return same[0]
         sk = f"dataset#{dataset.content}#{dataset.contract_sha256}"
+        if same:
+            if (same[0].claim, same[0].id) != (dataset.claim, dataset.id):
+                return same[0]
+            self._state.put(self._pk, sk, dataset)
+            return dataset
         if self._state.put_new(self._pk, sk, dataset):
             return dataset
         return self._state.get(Dataset, self._pk, sk) or dataset
