@@ -48,7 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """{model, run, reason, execution} → {manifest}.
 
     Raises:
-        NothingNew: the champion was trained on exactly this.
+        NothingNew: the champion, or the version that is being released, was trained on exactly this.
         TrainingFailed: no dataset fits the contract.
     """
     settings = Settings.load()
@@ -84,11 +84,13 @@ def freeze(
         }
         manifest_id = hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
         live = state.get(LiveRelease, pk(model.id), "live")
-        if live is not None and live.champion is not None and live.champion.manifest_id == manifest_id:
-            raise NothingNew(
-                f"{model.id}: version {live.champion.version} was trained on exactly these "
-                f"{len(used)} datasets with these settings"
-            )
+        # One that is being released is on its way: the same once more would only take its place.
+        for candidate in (live.champion, live.challenger) if live is not None else ():
+            if candidate is not None and candidate.manifest_id == manifest_id:
+                raise NothingNew(
+                    f"{model.id}: version {candidate.version} was trained on exactly these "
+                    f"{len(used)} datasets with these settings"
+                )
         (scratch / "work").mkdir()
         frozen = join(model, [(*local.train, *local.holdout) for local in used], scratch / "work", memory_mb)
 

@@ -345,17 +345,19 @@ def test_rows_without_a_target_are_left_out_and_a_doubled_upload_counts_once() -
     assert manifest.train_rows + manifest.holdout_rows == 50
 
 
-def test_nothing_new_is_recognised_and_other_settings_are_new() -> None:
+@pytest.mark.parametrize("place", ["champion", "challenger"])
+def test_nothing_new_is_recognised_and_other_settings_are_new(place: str) -> None:
     world = World()
     deployed = model()
     world.admit(deployed, people(count=60), 1)
     manifest = TrainingManifest.from_json(world.data.get(world.freeze(deployed)))
     ref = manifest.train
-    champion = Candidate(version=4, run="r", served=ref, package_arn="a", reference=ref, manifest_id=manifest.id)
+    older = Candidate(version=3, run="q", served=ref, package_arn="a", reference=ref, manifest_id="another")
+    newer = Candidate(version=4, run="r", served=ref, package_arn="a", reference=ref, manifest_id=manifest.id)
     live = LiveRelease(
-        model="people", revision=1, champion=champion, state="live", changed_at=NOW, changed_by="x", reason="y"
+        model="people", revision=1, champion=older, state="live", changed_at=NOW, changed_by="x", reason="y"
     )
-    world.state.put("model#people", "live", live)
+    world.state.put("model#people", "live", live.model_copy(update={place: newer}))
     with pytest.raises(NothingNew, match="version 4 was trained on exactly these 1 datasets"):
         world.freeze(deployed)
     world.freeze(deployed, script="changed = True")
