@@ -11,7 +11,7 @@ import numpy as np
 from ingest import arrow, parsing, records, rules
 from ingest.checks import typed
 from ingest.parsing import PAD, Fields, Mask, Positions, Values
-from ingest.tables import Malformed, Table, csv_line, from_engine, malformed, tokens_of
+from ingest.tables import Malformed, Table, csv_values, from_engine, malformed, tokens_of
 from interlock.contract import Column, ColumnType, Contract
 from interlock.formats import c_format
 from interlock.sql import quoted, text
@@ -30,62 +30,75 @@ _WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
 
 
 class _Native(Table):
-    """Rows in the engine's temporary table `native`: `nth` and whatever the columns' expressions are made of."""
+    """Rows in the engine's temporary table `native`, in order: `nth` and what the columns' expressions are made of."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, contract: Contract, as_text: list[str], value: list[str]
+        self,
+        con: duckdb.DuckDBPyConnection,
+        contract: Contract,
+        as_text: list[str],
+        value: list[str],
+        missing: list[str],
     ) -> None:
-        """`as_text` are the columns' texts over the table `native`, `value` their values over these texts (`ri`)."""
+        """`as_text` are the columns' texts over the table `native`, `value` their values over these texts (`ri`).
+
+        `missing` are the conditions, over both, that nothing is there.
+        """
         self.con = con
-        self._contract = contract
         # The engine computes what is used of it and nothing else.
-        con.execute(
-            "CREATE OR REPLACE TEMP VIEW every AS SELECT *"  # noqa: S608
-            + "".join(f", {item} AS v{i}" for i, item in enumerate(value))
-            + " FROM (SELECT *"
-            + "".join(f", {item} AS r{i}" for i, item in enumerate(as_text))
-            + " FROM native)"
+        self._texts_of = "".join(f", {item} AS r{i}" for i, item in enumerate(as_text))
+        self._values_of = "".join(f", {item} AS v{i}" for i, item in enumerate(value))
+        wanted = (
+            f"length(r{i}) AS l{i}" if column.type is ColumnType.STRING else f"{missing[i]} AS n{i}, v{i}"
+            for i, column in enumerate(contract.columns)
         )
-        typed_ones = [i for i, column in enumerate(contract.columns) if column.type is not ColumnType.STRING]
-        found = con.execute(
-            "SELECT "  # noqa: S608
-            + ", ".join(f"r{i} IS NULL AS n{i}" for i in range(len(contract.columns)))
-            + "".join(f", v{i}" for i in typed_ones)
-            + " FROM every"
-        ).fetchnumpy()
+        found = con.execute(f"SELECT {', '.join(wanted)} FROM {self._every('native')}").fetchnumpy()  # noqa: S608
+        self._lengths: dict[int, Positions] = {}
         self.columns = []
         for index, column in enumerate(contract.columns):
-            missing = np.asarray(found[f"n{index}"], dtype=bool)
-            values, there = from_engine(column, found[f"v{index}"]) if index in typed_ones else (None, ~missing)
-            self.columns.append(Values(missing, there, values))
+            if column.type is ColumnType.STRING:
+                absent = np.ma.getmaskarray(found[f"l{index}"])
+                self._lengths[index] = np.ma.getdata(found[f"l{index}"])
+                self.columns.append(Values(absent, ~absent, None))
+            else:
+                values, there = from_engine(column, found[f"v{index}"])
+                self.columns.append(Values(np.asarray(found[f"n{index}"], dtype=bool), there, values))
 
     def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
         """A subquery over the engine's own table."""
-        wanted = "" if but is None else f" WHERE {self._only(np.flatnonzero(~but))}"
-        return f"(SELECT {', '.join(['nth', *sorted(names)])} FROM every{wanted})"  # noqa: S608
+        rows = "native" if but is None else self._only(~but)
+        return f"(SELECT {', '.join(['nth', *sorted(names)])} FROM {self._every(rows)})"  # noqa: S608
 
     def prepare(self, rows: Positions) -> None:
         """One query for all columns of all these rows."""
-        names = [f"r{index}" for index in range(len(self._contract.columns))]
-        self._prepared, self._texts = rows, self._rows(names, rows)
+        wanted = np.zeros(len(self.places), dtype=bool)
+        wanted[rows] = True
+        names = ", ".join(f"r{index}" for index in range(len(self.columns)))
+        found = self.con.execute(f"SELECT {names} FROM {self._every(self._only(wanted))}").fetchnumpy()  # noqa: S608
+        self._prepared, self._texts = rows, []
+        for column in found.values():
+            texts = np.ma.getdata(column)
+            texts[np.ma.getmaskarray(column)] = None
+            self._texts.append(texts)
 
     def texts(self, index: int, rows: Positions) -> list[str | None]:
         """A column's texts in these rows."""
-        return [self._texts[place][index] for place in np.searchsorted(self._prepared, rows).tolist()]
+        found: list[str | None] = self._texts[index][np.searchsorted(self._prepared, rows)].tolist()
+        return found
 
     def lengths(self, index: int) -> Positions:
         """As the engine counts them."""
-        found = self.con.execute(f"SELECT coalesce(length(r{index}), 0) AS n FROM every ORDER BY nth").fetchnumpy()  # noqa: S608
-        return np.asarray(found["n"], dtype=np.int64)
+        return self._lengths[index]
 
-    def _rows(self, names: list[str], rows: Positions) -> list[tuple[str | None, ...]]:
-        wanted = self._only(rows)
-        return self.con.execute(f"SELECT {', '.join(names)} FROM every WHERE {wanted} ORDER BY nth").fetchall()  # noqa: S608
+    def _every(self, rows: str) -> str:
+        """These rows of the engine's own table with `ri` and `vi`."""
+        return f"(SELECT *{self._values_of} FROM (SELECT *{self._texts_of} FROM {rows}))"  # noqa: S608
 
-    def _only(self, rows: Positions) -> str:
-        self._kept.append(arrow.Relation(len(rows), [arrow.numbers("nth", rows)]))
-        self.con.register("wanted", self._kept[-1])
-        return "nth IN (SELECT nth FROM wanted)"
+    def _only(self, kept: Mask) -> str:
+        """The rows of the engine's own table that are marked [rows]: beside each stands its mark, nothing is sought."""
+        self._kept.append(arrow.Relation(len(kept), [arrow.numbers("kept", kept)]))
+        self.con.register("marks", self._kept[-1])
+        return "(SELECT * EXCLUDE (kept) FROM native POSITIONAL JOIN marks WHERE kept)"
 
 
 class ParquetTable(_Native):
@@ -108,19 +121,21 @@ class ParquetTable(_Native):
             f" read_parquet({text(str(path))}, binary_as_string=true, file_row_number=true)"
             f" WHERE file_row_number >= {first} AND file_row_number < {last}"
         )
-        as_text, value = [], []
+        as_text, value, missing = [], [], []
         for index, column in enumerate(contract.columns):
             kind, tokens = kinds[column.in_file], tokens_of(contract, column)
-            as_text.append(nulled(_as_text(f"c{index}", column, kind), tokens))
-            direct = _direct(f"c{index}", column, kind, tokens)
-            if direct is not None:
-                as_text[-1] = _as_text(f"c{index}", column, kind)
+            written, direct = _as_text(f"c{index}", column, kind), _direct(f"c{index}", column, kind, tokens)
+            # No text is made only to see whether there is one.
+            as_text.append(written if direct else nulled(written, tokens))
+            missing.append(f"c{index} IS NULL" if direct else f"r{index} IS NULL")
             value.append(direct or typed(index, column))
-        super().__init__(con, contract, as_text, value)
+        super().__init__(con, contract, as_text, value, missing)
 
     def raw(self, places: Sequence[int]) -> list[bytes]:
         """The values as CSV."""
-        return [csv_line(self._texts[place]).encode() for place in np.searchsorted(self._prepared, places).tolist()]
+        at = np.searchsorted(self._prepared, places)
+        columns = [csv_values(column[at].tolist()) for column in self._texts]
+        return [",".join(row).encode() for row in zip(*columns, strict=True)]
 
     def lines_of(self, places: Positions) -> Positions:
         """A Parquet file has no lines."""
@@ -179,9 +194,13 @@ class JsonTable(_Native):
             Malformed(place, int(split.lines[place]), rules.JSON, "not one flat JSON object") for place in wrong
         ]
         self.malformed.sort(key=lambda item: item.place)
-        as_text = [f"c{index}" for index in range(len(contract.columns))]
+        numbered = range(len(contract.columns))
         super().__init__(
-            con, contract, as_text, [typed(index, column) for index, column in enumerate(contract.columns)]
+            con,
+            contract,
+            as_text=[f"c{index}" for index in numbered],
+            value=[typed(index, column) for index, column in enumerate(contract.columns)],
+            missing=[f"c{index} IS NULL" for index in numbered],
         )
 
     def raw(self, places: Sequence[int]) -> list[bytes]:

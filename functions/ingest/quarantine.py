@@ -28,7 +28,6 @@ from interlock.contract import Contract, Severity
 
 LIST_HEADER = b"row,line,column,rule,severity,value\r\n"
 _LONGEST_SHOWN = 200
-_harmless = lru_cache(maxsize=10_000)(harmless)
 
 
 @dataclass(frozen=True)
@@ -71,31 +70,41 @@ def violation_lines(
     table: Table, every: Sequence[Check], found: Violations, first_row: int, first_line: int | None
 ) -> bytes:
     """The block's part of the list of violations."""
-    lines: Iterable[int | None] = repeat(None)
+    lines: Iterable[int | str] = repeat("")
     if first_line is not None:
         lines = (table.lines_of(found.places) + first_line).tolist()
-    numbers = found.checks.tolist()
-    names, kinds = [check.name for check in every], [check.rule.id for check in every]
-    about = names, kinds, [check.severity.value for check in every]
-    rows: Iterable[tuple[int, int | None, str, str, str, str]] = zip(
-        (found.places + first_row).tolist(),
-        lines,
-        *(map(item.__getitem__, numbers) for item in about),
-        map(_harmless, (text or "" for text in found.texts)),
-        strict=False,
-    )
+    about = [_written(check.name, check.rule.id, check.severity.value) for check in every]
+    rows = (found.places + first_row).tolist()
+    written = [
+        f"{row},{line},{about[number]}{_cell(text or '')}"
+        for row, line, number, text in zip(rows, lines, found.checks.tolist(), found.texts, strict=False)
+    ]
     if table.malformed:
-        broken = [
-            (
-                *(first_row + item.place, None if first_line is None else first_line + item.line),
-                *("", item.rule.id, Severity.ERROR.value, item.found),
-            )
-            for item in table.malformed
-        ]
-        rows = sorted([*broken, *rows], key=itemgetter(0))
+        broken = []
+        for item in table.malformed:
+            row, line = first_row + item.place, "" if first_line is None else first_line + item.line
+            kind = _written("", item.rule.id, Severity.ERROR.value)
+            broken.append((row, f"{row},{line},{kind}{_cell(item.found)}"))
+        both = sorted([*broken, *zip(rows, written, strict=True)], key=itemgetter(0))
+        written = [text for _, text in both]
+    return "".join(written).encode()
+
+
+def _written(*values: str) -> str:
+    """Values of CSV without a line's end."""
+    return _line(*values).removesuffix("\r\n")
+
+
+def _line(*values: str) -> str:
     out = io.StringIO(newline="")
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
+    csv.writer(out).writerow(values)
+    return out.getvalue()
+
+
+@lru_cache(maxsize=10_000)
+def _cell(text: str) -> str:
+    """The last value of a line with the comma in front and the line's end; the same few come again and again."""
+    return _line("", harmless(text))
 
 
 def bad_header(source: Source, contract: Contract) -> bytes:

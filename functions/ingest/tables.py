@@ -240,8 +240,13 @@ def from_engine(column: Column, found: Any) -> parsing.Read:
 
 
 def csv_line(values: Sequence[str | None]) -> str:
-    """A record as CSV: a text is quoted, what is missing is not."""
-    return ",".join('"' + value.replace('"', '""') + '"' if value is not None else "" for value in values)
+    """A record as CSV."""
+    return ",".join(csv_values(values))
+
+
+def csv_values(values: Sequence[str | None]) -> list[str]:
+    """Values as they stand in CSV: a text is quoted, what is missing is not."""
+    return ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
 
 
 def malformed(split: records.Split, undecodable: list[int], fields: int) -> list[Malformed]:
