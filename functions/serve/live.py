@@ -51,7 +51,8 @@ class Live:
         """
         now = self._clock()
         known = self._releases.get(model)
-        if known is not None and now - known[0] < FRESH_SECONDS:
+        # While nothing serves, a first release is awaited: nobody is told so for longer than it is true.
+        if known is not None and known[1].champion is not None and now - known[0] < FRESH_SECONDS:
             return known[1]
         try:
             stored = self._source.document(f"model#{model}", "live")

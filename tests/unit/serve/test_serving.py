@@ -104,6 +104,15 @@ def test_nothing_serves_before_the_first_release() -> None:
         Live(world, Memory(1), world.count).release("flats")
 
 
+def test_a_first_release_serves_at_once_also_where_it_was_probed(world: World) -> None:
+    world.release(1, probing=True)
+    assert world.live.version(world.live.release("flats"), 3).served.version == 3
+    with pytest.raises(UnknownModel):
+        world.loaded()
+    world.release(2)
+    assert world.loaded().served.version == 3
+
+
 def test_altered_bytes_are_not_loaded() -> None:
     from interlock.errors import ChecksumMismatch
 

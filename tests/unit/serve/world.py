@@ -92,15 +92,17 @@ class World(Stored):
         """Let the handler see this world instead of AWS."""
         patch.setattr(serve.infer, "service", lambda: self.service)
 
-    def release(self, revision: int) -> None:
+    def release(self, revision: int, *, probing: bool = False) -> None:
+        """The model live, or as a first version that is only asked by its number."""
         self.state.put(
             "model#flats",
             "live",
             LiveRelease(
                 model="flats",
                 revision=revision,
-                champion=self.candidate,
-                state="live",
+                champion=None if probing else self.candidate,
+                challenger=self.candidate if probing else None,
+                state="probing" if probing else "live",
                 changed_at="2026-01-01T00:00:00Z",
                 changed_by="a test",
                 reason="",
