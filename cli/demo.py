@@ -204,8 +204,10 @@ def _end(story: Story) -> None:
     history.show_ledger(list(evidence.ledger(story.target, story.model)))
     table("How long it took", ("part", "seconds"), [(title, f"{seconds:.1f}") for title, seconds in story.times])
     console.print(f"[bold]In all {sum(seconds for _, seconds in story.times):.0f} s.[/] The reports:")
-    for stage in evidence.STAGES:
-        note(f"{stage:8} {evidence.fetch(story.target, evidence.newest(story.target, story.model, stage))}")
+    # The newest of each stage that has any: a release to all at once has no verdict.
+    newest = {report.stage: report for report in reversed(evidence.reports(story.target, story.model))}
+    for stage, report in newest.items():
+        note(f"{stage:8} {evidence.fetch(story.target, report)}")
     console.print(
         "\nThe local cloud goes on running. Next:\n"
         "  interlock status              what serves, what ran\n"
