@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from interlock.contract import Column, ColumnType
+from interlock.contract import STORED_TYPES, Column
 from interlock.holdout import held_out
 from interlock.models import DeployedModel
 from interlock.sql import quoted, text
@@ -27,15 +27,6 @@ from interlock.stats.drift.reference import (
 )
 from interlock.stats.drift.together import Together
 
-# What ingest writes for a contract's type.
-_TYPES = {
-    ColumnType.STRING: "VARCHAR",
-    ColumnType.INTEGER: "BIGINT",
-    ColumnType.NUMBER: "DOUBLE",
-    ColumnType.BOOLEAN: "BOOLEAN",
-    ColumnType.DATE: "DATE",
-    ColumnType.TIMESTAMP: "TIMESTAMP",
-}
 # Enough for a correlation to be known to 0.003.
 _TOGETHER_ROWS = 100_000
 # Where a row came from; the prefix keeps these columns apart from the contract's.
@@ -62,7 +53,7 @@ def fits(model: DeployedModel, path: Path) -> bool:
             name: kind
             for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(path))})").fetchall()  # noqa: S608
         }
-    return all(found.get(column.name) == _TYPES[column.type] for column in model.contract.columns)
+    return all(found.get(column.name) == STORED_TYPES[column.type] for column in model.contract.columns)
 
 
 def join(model: DeployedModel, datasets: Sequence[Sequence[Path]], folder: Path, memory_mb: int) -> Frozen:

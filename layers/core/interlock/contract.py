@@ -34,6 +34,17 @@ class ColumnType(StrEnum):
     TIMESTAMP = "timestamp"
 
 
+# As what ingest writes a type, in the engine's words.
+STORED_TYPES = {
+    ColumnType.STRING: "VARCHAR",
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.NUMBER: "DOUBLE",
+    ColumnType.BOOLEAN: "BOOLEAN",
+    ColumnType.DATE: "DATE",
+    ColumnType.TIMESTAMP: "TIMESTAMP",
+}
+
+
 class Severity(StrEnum):
     """What a violation does: an error makes the row bad or rejects the file; a warning or an info is only reported."""
 

@@ -19,20 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interlock.contract import ColumnType, Contract
+from interlock.contract import STORED_TYPES, Contract
 from interlock.sql import quoted, text
 
 if TYPE_CHECKING:
     import duckdb
 
-_TYPES = {
-    ColumnType.STRING: "VARCHAR",
-    ColumnType.INTEGER: "BIGINT",
-    ColumnType.NUMBER: "DOUBLE",
-    ColumnType.BOOLEAN: "BOOLEAN",
-    ColumnType.DATE: "DATE",
-    ColumnType.TIMESTAMP: "TIMESTAMP",
-}
 _NODES = {"SELECT_NODE", "SET_OPERATION_NODE"}
 _SOURCES = {"BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY", "EXPRESSION_LIST"}
 _EXPRESSIONS = {
@@ -220,7 +212,7 @@ def _reads_restricted(con: duckdb.DuckDBPyConnection, query: str, contract: Cont
 
 
 def _empty(contract: Contract) -> str:
-    columns = ", ".join(f"{quoted(column.name)} {_TYPES[column.type]}" for column in contract.columns)
+    columns = ", ".join(f"{quoted(column.name)} {STORED_TYPES[column.type]}" for column in contract.columns)
     return f"CREATE TABLE {quoted(contract.table)} ({columns})"
 
 
