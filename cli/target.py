@@ -61,11 +61,15 @@ class Target:
             raise InvalidSettings(str(error), remedy="`aws configure list-profiles` shows the profiles.") from None
 
     def client(self, service: str) -> Any:
-        """A client of this cloud."""
-        if self.local:
-            return self.local.client(service)
-        make: Any = self.session.client
-        return make(service)
+        """A client of this cloud; making one costs more than the call that it is for."""
+        if service not in self._clients:
+            make: Any = self.local.client if self.local else self.session.client
+            self._clients[service] = make(service)
+        return self._clients[service]
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def outputs(self) -> dict[str, str]:

@@ -80,16 +80,17 @@ def join(model: DeployedModel, datasets: Sequence[Sequence[Path]], folder: Path,
     )
     key = ", ".join(quoted(name) for name in contract.primary_key)
     newest = f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_NEWEST}) = 1" if key else ""
+    # Sorted once here: files, and the sums of a reference, are to be the same bytes whenever they are made.
     con.execute(
         f"CREATE TABLE every AS SELECT *, {held_out(model)} AS interlock_held_out FROM ({parts})"  # noqa: S608
-        f" WHERE {target} IS NOT NULL{newest}"
+        f" WHERE {target} IS NOT NULL{newest} ORDER BY {_ORDER}"
     )
     features = ", ".join(quoted(column.name) for column in model.features)
 
     def write(name: str, columns: str, condition: str) -> Path:
         path = folder / name
         con.execute(
-            f"COPY (SELECT {columns} FROM every WHERE {condition} ORDER BY {_ORDER})"  # noqa: S608
+            f"COPY (SELECT {columns} FROM every WHERE {condition})"  # noqa: S608
             f" TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd)"
         )
         return path
