@@ -20,9 +20,12 @@ from interlock.models import deployed
 from interlock.observability import logger, observed
 from interlock.records import CheckedWindow, EndedJob, MetricPoint, ObjectRef, TrainingManifest
 from interlock.settings import Alerts, Bus, DataBucket, LedgerTable, StateTable
+from interlock.windows import Outcome, WindowResult
 from monitor.policy import Past, decide
-from monitor.result import Outcome, WindowResult
 from monitor.wording import alert
+
+# A window in small is read a thousand at a time.
+_KEPT_COLUMNS = 50
 
 
 class Settings(DataBucket, StateTable, LedgerTable, Bus, Alerts):
@@ -145,7 +148,7 @@ def in_small(outcome: Outcome, result: WindowResult, metric: str) -> CheckedWind
         action=outcome.action,
         reason=outcome.reason,
         drifted=len(drift.drifted),
-        columns={column.column: round(column.psi, 4) for column in drift.columns[:3]},
+        columns={column.column: round(column.psi, 4) for column in drift.columns[:_KEPT_COLUMNS]},
         metric=metric,
         holdout=performed.holdout.get(metric) if performed else None,
         estimated=found.get("estimated"),

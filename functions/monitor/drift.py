@@ -23,10 +23,10 @@ from interlock.report import page
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.stats.drift.reference import Reference
 from interlock.stats.drift.verdict import judge
+from interlock.windows import WindowResult
 from monitor import labels
 from monitor.fetching import fetch
 from monitor.performance import estimate, realise
-from monitor.result import WindowResult
 from monitor.traffic import Traffic, engine
 from monitor.window import Window, count
 

@@ -14,7 +14,7 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.models import DeployedModel
 from interlock.sql import quoted, text
-from monitor.result import LabelCounts
+from interlock.windows import LabelCounts
 
 _DAY = re.compile(r"/day=(\d{4}-\d{2}-\d{2})/")
 _NEEDED = {"request_id", "label"}

@@ -21,8 +21,8 @@ from interlock.stats.metrics import METRICS, metrics_for
 from interlock.stats.performance.estimate import Estimate
 from interlock.stats.performance.expected import Expected, category_places, number_places, worse
 from interlock.stats.performance.losses import Bins
+from interlock.windows import GroupGap, Performed, Realised, RealisedDay
 from monitor.labels import Labels
-from monitor.result import GroupGap, Performed, Realised, RealisedDay
 from monitor.traffic import Traffic, plain
 
 # Rows of a window that its estimate is made from, and labelled rows that are resampled.

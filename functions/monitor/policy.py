@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from interlock.spec import Monitoring, Retrain
-from monitor.result import Outcome, WindowResult
+from interlock.windows import Outcome, WindowResult
 
 _UPLOAD = "upload newer labelled data, then `interlock check`; a retraining follows by itself"
 _BY_HAND = "`interlock train` trains now, whatever the brakes say"

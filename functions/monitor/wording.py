@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interlock.report import number
 from interlock.stats.drift.column import ColumnDrift
-from monitor.result import Outcome, WindowResult
+from interlock.windows import Outcome, WindowResult
 
 _SHOWN = 3
 

@@ -338,8 +338,8 @@ class MetricPoint(Model):
 class CheckedWindow(Model):
     """What a check of the traffic found and led to, in small: one item a window in the state table, `window#<end>`.
 
-    `columns` has the three that drifted most with their PSI; `metric` is the one by which the model is watched, once
-    as estimated for the window's rows and once by the labels of the last days.
+    `columns` has the PSI of each, of the 50 that drifted most where there are more; `metric` is the one by which the
+    model is watched, once as estimated for the window's rows and once by the labels of the last days.
     """
 
     schema_version: Literal[1] = 1

@@ -12,7 +12,7 @@ import pytest
 from interlock.models import DeployedModel
 from interlock.stats.drift.reference import Reference
 from interlock.stats.performance.expected import Expected
-from monitor.result import Performed
+from interlock.windows import Performed
 from serve import labels as door
 from tests.unit.monitor.test_reference import frozen
 from tests.unit.monitor.world import AT, HOUR, Row, World, make, model, people, score

@@ -11,7 +11,7 @@ import pytest
 from interlock.models import DeployedModel
 from interlock.records import ObjectRef
 from interlock.stats.drift.reference import Reference, category_reference, number_reference
-from monitor.result import WindowResult
+from interlock.windows import WindowResult
 from tests.unit.monitor.world import AT, HOUR, Row, World, make, model, people, score
 from train.data import join
 

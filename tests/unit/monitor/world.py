@@ -17,8 +17,8 @@ from interlock.records import Candidate, Dataset, EndedJob, LiveRelease, ObjectR
 from interlock.signature import signature
 from interlock.spec import ModelSpec
 from interlock.stats.drift.reference import Reference, category_reference, number_reference
+from interlock.windows import Outcome, WindowResult
 from monitor import decide, drift
-from monitor.result import Outcome, WindowResult
 from serve import capture
 from serve.captures import lines
 from serve.protocol.request import Request

@@ -1,4 +1,4 @@
-"""What a check found and what was decided: the documents that are kept."""
+"""What a check of the traffic found and what was decided: the documents that are kept."""
 
 from __future__ import annotations
 
