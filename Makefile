@@ -36,7 +36,7 @@ format: setup-test ## Format and mend what can be mended
 
 docs: setup ## Write the pages that are made from the code
 	@$(BIN)/python -m cli.contracts.documenting
-	@$(BIN)/python -m serve.protocol.openapi models > docs/openapi.json
+	@$(BIN)/python -m interlock.openapi models > docs/openapi.json
 
 setup: $(ENVS)/.app ## Install the command, the emulator and the training job's environment
 setup-test: $(ENVS)/.test

@@ -130,6 +130,12 @@ class StageFunction(Construct):
         self.function.add_environment("LEDGER_TABLE", table.table_name)
         return self.may("append to the ledger", ["dynamodb:PutItem", "dynamodb:Query"], [table.table_arn])
 
+    def sees_decisions(self) -> StageFunction:
+        """May read the ledger."""
+        table = self._foundation.ledger
+        self.function.add_environment("LEDGER_TABLE", table.table_name)
+        return self.may("read the ledger", ["dynamodb:Query"], [table.table_arn])
+
     def publishes(self) -> StageFunction:
         """May put events on Interlock's bus."""
         bus = self._foundation.bus

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.alarms import Alarms
 from infra.build import Artefacts
+from infra.console import Console
 from infra.foundation import Foundation
 from infra.ingest import Ingest
 from infra.monitor import Monitor
@@ -42,6 +43,7 @@ class InterlockStack(Stack):
         serve = Serve(self, foundation, models)
         release = Release(self, foundation, models, serve, train.group_prefix)
         monitor = Monitor(self, foundation, models)
+        Console(self, foundation, models, tuple(api for api in (serve.api, serve.token_api) if api is not None))
         workflows = {
             "ingest": ingest.workflow,
             "train": train.workflow,

@@ -23,6 +23,6 @@ def contract(model: str) -> dict[str, Column]:
 def openapi() -> bytes:
     """The description of the whole API; made with a library that predicting never loads."""
     from interlock.models import deployed
-    from serve.protocol.openapi import describe
+    from interlock.openapi import describe
 
     return encode(describe([deployed(model) for model in deployed_ids()]))

@@ -6,10 +6,10 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from interlock.access import check
 from interlock.aws.direct import Direct
 from interlock.catalogue import deployed_ids
 from interlock.errors import InterlockError, InvalidSettings
-from serve.access import check
 from serve.door import Response, call_of, refusal, response_of
 from serve.live import Live
 from serve.loaded import Memory

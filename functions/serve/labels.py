@@ -10,12 +10,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
+from interlock.access import check
 from interlock.aws.objects import Objects
 from interlock.errors import InvalidRequest
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger
 from interlock.settings import DataBucket
-from serve.access import check
 from serve.door import Reply, Response, call_of, refusal, response_of
 
 _MAX_LABELS = 10_000

@@ -136,7 +136,20 @@ KNOWN = {
     *("span", "summary", "table", "caption", "tr", "th", "td", "footer"),
 }
 ATTRIBUTES = {
-    *("lang", "charset", "name", "content", "class", "id", "href", "style", "scope", "viewbox", "role", "aria-label"),
+    *(
+        "lang",
+        "charset",
+        "name",
+        "content",
+        "class",
+        "id",
+        "href",
+        "scope",
+        "viewbox",
+        "role",
+        "aria-label",
+        "aria-hidden",
+    ),
     *("x", "y", "x1", "x2", "y1", "y2", "width", "height"),
 }
 

@@ -27,8 +27,8 @@ from interlock.contract import Column, ColumnType, Contract, Severity
 from interlock.folder import model_folders, read_model
 from interlock.kind import Kind
 from interlock.models import DeployedModel
+from interlock.openapi import describe, text
 from interlock.spec import Gate, Holdout, Limit, ModelSpec, Target
-from serve.protocol.openapi import describe, text
 from serve.protocol.response import encode
 from serve.protocol.rows import columns
 from tests.unit.serve.world import World, call

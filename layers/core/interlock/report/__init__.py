@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
 from interlock.cells import visible
+
+TEMPLATES = PackageLoader("interlock.report")
 
 
 def page(template: str, **context: Any) -> str:
@@ -19,21 +21,31 @@ def page(template: str, **context: Any) -> str:
     return _environment().get_template(f"{template}.html.j2").render(**context)
 
 
+def style() -> str:
+    """The look of the reports: what stands in each of them between `<style>` and `</style>`."""
+    return _environment().get_template("style.css").render()
+
+
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("interlock.report"),
+    return environment(TEMPLATES)
+
+
+def environment(loader: BaseLoader) -> Environment:
+    """What makes pages of templates: escapes whatever is printed, and knows the reports' filters."""
+    made = Environment(
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cell"] = visible
-    environment.filters["number"] = number
-    environment.filters["percent"] = percent
-    environment.filters["sentence"] = sentence
-    return environment
+    made.filters["cell"] = visible
+    made.filters["number"] = number
+    made.filters["percent"] = percent
+    made.filters["sentence"] = sentence
+    return made
 
 
 def _seen(value: Any) -> Any:

@@ -34,3 +34,21 @@ def check(event: dict[str, Any], model: str, scope: str) -> None:
         allowed = any(item.endswith(f"/{scope}") for item in held)
     if not allowed:
         raise NotPermitted(f"the token does not hold the scope {model or '*'}/{scope}")
+
+
+def readable(event: dict[str, Any], models: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the models that the caller may read.
+
+    Raises:
+        NotPermitted: the token lets no model be read.
+    """
+    check(event, "", "read")
+    return tuple(model for model in models if _may(event, model))
+
+
+def _may(event: dict[str, Any], model: str) -> bool:
+    try:
+        check(event, model, "read")
+    except NotPermitted:
+        return False
+    return True
