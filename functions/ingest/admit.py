@@ -8,9 +8,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.claim import conclude
 from ingest.judgement import Judgement
 from interlock.aws.bus import EventBus
+from interlock.aws.claims import conclude
 from interlock.aws.datasets import Datasets
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingest.claim import pk
+from interlock.aws.claims import pk
 from interlock.aws.state import State
 from interlock.errors import InvalidUpload
 from interlock.keys import MODE, ORIGIN, REFRESH, Upload

@@ -7,8 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.claim import conclude
 from interlock.aws.alerts import AlertTopic
+from interlock.aws.claims import conclude
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
 from interlock.errors import InvalidUpload, UnknownModel, reason

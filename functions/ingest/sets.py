@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingest.judgement import Finding, Problem
+from interlock.aws.maps import map_answers
 from interlock.aws.objects import Objects
 from interlock.errors import InvalidUpload
 from interlock.keys import PARTS
@@ -147,10 +148,8 @@ def judged(data: Objects, results: Iterable[dict[str, Any]]) -> list[JudgedPart]
     """
     newest: dict[int, ObjectRef] = {}
     for result in filter(None, results):
-        manifest = json.loads(data.raw(result["Key"]))
-        for file in manifest["ResultFiles"]["SUCCEEDED"]:
-            for answer in json.loads(data.raw(file["Key"])):
-                newest[answer["index"]] = ObjectRef.model_validate(answer["document"])
+        for answer in map_answers(data, result):
+            newest[answer["index"]] = ObjectRef.model_validate(answer["document"])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return [JudgedPart.from_json(body) for body in pool.map(data.get, (newest[index] for index in sorted(newest)))]
 

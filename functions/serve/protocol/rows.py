@@ -124,6 +124,16 @@ def read_csv(body: bytes, signature: Signature, contract: dict[str, Column]) -> 
     return _request(typed, signature, contract)
 
 
+def complaints(values: Sequence[Sequence[Any]], signature: Signature, contract: dict[str, Column]) -> list[Wrong]:
+    """Every value [inputs][rows] that signature or contract do not allow, by row and column: the first thing wrong."""
+    return sorted(
+        Wrong(row, tensor.name, message)
+        for tensor, column in zip(signature.inputs, values, strict=True)
+        for row, value in enumerate(column)
+        if (message := _complaint(value, tensor.datatype, tensor.required, contract.get(tensor.name))) is not None
+    )
+
+
 def predictions(answer: Answer, signature: Signature) -> list[dict[str, Any]]:
     """The answer, an object a row: label and probability, every class's for more than two, or the prediction."""
     if answer.labels is None:
@@ -161,14 +171,8 @@ def _remedy(signature: Signature) -> str:
 
 
 def _request(values: list[list[Any]], signature: Signature, contract: dict[str, Column]) -> Request:
-    wrong = [
-        Wrong(row, tensor.name, message)
-        for tensor, column in zip(signature.inputs, values, strict=True)
-        for row, value in enumerate(column)
-        if (message := _complaint(value, tensor.datatype, tensor.required, contract.get(tensor.name))) is not None
-    ]
-    if wrong:
-        raise InvalidRows(sorted(wrong))
+    if wrong := complaints(values, signature, contract):
+        raise InvalidRows(wrong)
     by_name = dict(zip(signature.names, values, strict=True))
     rows = len(values[0])
     return Request(None, rows, by_name, tensors(values, rows, signature), None, {})

@@ -39,6 +39,25 @@ class DatasetRejected(Event):
     report: str | None
 
 
+class FileScored(Event):
+    """A file under score/ has its predictions; `result` is the address of the document that names them."""
+
+    claim: str
+    key: str
+    version: int
+    rows: int
+    scored: int
+    result: str
+
+
+class FileNotScored(Event):
+    """A file under score/ has no predictions."""
+
+    claim: str
+    key: str
+    reason: str
+
+
 class TrainingRequested(Event):
     """A person, a schedule, or a training that found new data waiting asks for a run."""
 

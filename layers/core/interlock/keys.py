@@ -1,6 +1,7 @@
 """Where everything lies in S3: the one place that knows the layout.
 
-Data bucket: incoming, parts, sets, datasets, quarantine, training, captures, labels, reports.
+Data bucket: incoming, parts, sets, datasets, quarantine, training, captures, labels, reports, score, scoring,
+predictions.
 Artefacts bucket: jobs (what SageMaker writes) and models (what is served).
 """
 
@@ -22,11 +23,13 @@ PARTS = "parts/"
 MANIFEST = ".manifest.json"
 # Names in an upload's metadata the claim whose bad rows these are, mended.
 ORIGIN = "interlock-origin"
+# A file in this folder of a model is answered with its predictions.
+SCORE = "score/"
 
 
 @dataclass(frozen=True)
-class Upload:
-    """An object that was put under incoming/: the version that the event speaks of."""
+class Arrived:
+    """An object that was put where a workflow starts on it: the version that the event speaks of."""
 
     bucket: str
     key: str
@@ -37,6 +40,11 @@ class Upload:
     def claim(self) -> str:
         """Id of the work on exactly these bytes under this key: 16 hexadecimal digits."""
         return _short(f"{self.bucket}/{self.key}@{self.version}")
+
+
+@dataclass(frozen=True)
+class Upload(Arrived):
+    """An object that was put under incoming/."""
 
     @property
     def refreshes(self) -> bool:
@@ -55,10 +63,16 @@ def upload(bucket: str, key: str, version: str) -> Upload:
     Raises:
         InvalidUpload: the key has another form.
     """
-    parts = key.split("/", 2)
-    if len(parts) != 3 or parts[0] + "/" != INCOMING or not MODEL_ID.fullmatch(parts[1]) or not parts[2]:
-        raise InvalidUpload(f"s3://{bucket}/{key} is not of the form incoming/<model>/<file>")
-    return Upload(bucket=bucket, key=key, version=version, model=parts[1])
+    return Upload(bucket, key, version, _model_of(bucket, key, INCOMING))
+
+
+def asked(bucket: str, key: str, version: str) -> Arrived:
+    """Read the model of a file to score from its key, `score/<model>/<file>`.
+
+    Raises:
+        InvalidUpload: the key has another form.
+    """
+    return Arrived(bucket, key, version, _model_of(bucket, key, SCORE))
 
 
 def run_id(started: datetime, execution: str) -> str:
@@ -126,6 +140,16 @@ def label_files(model: str) -> str:
     return f"labels/{model}/"
 
 
+def scoring(model: str, claim: str, name: str) -> str:
+    """What the steps of scoring a file hand to each other; expires by itself."""
+    return f"scoring/{model}/{claim}/{name}"
+
+
+def predictions(model: str, claim: str, name: str) -> str:
+    """A file of the answer to a file: `result.json`, and `predictions.csv` or `.parquet`."""
+    return f"predictions/{model}/{claim}/{name}"
+
+
 def job_output(model: str) -> str:
     """Prefix under which SageMaker writes `<job>/output/model.tar.gz`."""
     return f"jobs/{model}/"
@@ -134,6 +158,16 @@ def job_output(model: str) -> str:
 def artefact(model: str, run: str, name: str) -> str:
     """A file of a trained model, in the artefacts bucket."""
     return f"models/{model}/{run}/{name}"
+
+
+def _model_of(bucket: str, key: str, folder: str) -> str:
+    parts = key.split("/", 2)
+    if len(parts) != 3 or parts[0] + "/" != folder or not MODEL_ID.fullmatch(parts[1]) or not parts[2]:
+        raise InvalidUpload(
+            f"s3://{bucket}/{key} is not of the form {folder}<model>/<file>",
+            remedy=f"Put the file under {folder}<model>/; `interlock status` lists the models.",
+        )
+    return parts[1]
 
 
 def _short(text: str) -> str:

@@ -36,12 +36,13 @@ class FileList(Model):
 
 
 class ClaimStatus(StrEnum):
-    """What became of an upload."""
+    """What became of an upload, or of a file to score."""
 
     CLAIMED = "claimed"
     ADMITTED = "admitted"
     REJECTED = "rejected"
     DUPLICATE = "duplicate"
+    SCORED = "scored"
     FAILED = "failed"
 
 
@@ -65,7 +66,10 @@ class Mode(StrEnum):
 
 
 class Claim(Model):
-    """Who works on an upload. An open claim ends by itself at `expires_at`, so that a crash blocks nothing."""
+    """Who works on a file that was put into the data bucket.
+
+    An open claim ends by itself at `expires_at`, so that a crash blocks nothing.
+    """
 
     schema_version: Literal[1] = 1
     claim: str

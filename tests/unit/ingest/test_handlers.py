@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ingest import validate as validating
-from ingest.claim import conclude, take
 from ingest.judgement import Judgement
+from interlock.aws.claims import conclude, take
 from interlock.errors import AlreadyClaimed, DependencyUnavailable, InvalidUpload, UnknownModel
 from interlock.events import DatasetAdmitted, DatasetRejected
 from interlock.keys import upload
