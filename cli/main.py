@@ -10,6 +10,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import cloud, demo, evidence, executions, export, forgetting, history, inference, judgements, releases, uploads
+from cli.console import serve
 from cli.contracts import commands as contracts
 from cli.contracts import deploying
 from cli.options import Model, options
@@ -315,6 +316,18 @@ def history_(
         as_json([entry.model_dump(mode="json") for entry in entries])
     else:
         history.show_ledger(entries)
+
+
+@app.command(name="console")
+def console_(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; any free port without one.")] = 0,
+    browse: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Holds the bearer token; a new one is written where there is none.")
+    ] = None,
+) -> None:
+    """Look at the models in a browser: a proxy on this machine signs, also for clients that cannot."""
+    serve(options.target(), port, token_file, browse=browse, machine=options.json)
 
 
 @app.command()

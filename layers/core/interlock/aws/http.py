@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 
 from interlock.errors import DependencyUnavailable
 
@@ -31,15 +32,10 @@ def signed(
     Raises:
         DependencyUnavailable: nothing answers there.
     """
-    session = session or boto3.Session()
-    headers = signed_headers(method, url, body, session)
-    parts = urlsplit(url)
-    # Names under .localhost mean this machine (RFC 6761), but not every resolver knows it.
-    host = "127.0.0.1" if (parts.hostname or "").endswith(".localhost") else parts.hostname or ""
-    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = make(host, parts.port, timeout=_SECONDS)
+    headers = signed_headers(method, url, body, session or boto3.Session())
+    connection = connect(url, _SECONDS)
     try:
-        connection.request(method, parts.path or "/", body, headers)
+        connection.request(method, asked(url), body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
     except OSError as error:
@@ -48,13 +44,37 @@ def signed(
         connection.close()
 
 
-def signed_headers(method: str, url: str, body: bytes, session: boto3.Session) -> dict[str, str]:
-    """The headers of a signed call, `host` among them."""
-    request = AWSRequest(
-        method, url, data=body, headers={"content-type": "application/json", "host": urlsplit(url).netloc}
-    )
-    credentials = session.get_credentials()
-    if credentials is None:
-        raise DependencyUnavailable("there are no credentials to sign with", remedy="Configure an AWS profile.")
-    SigV4Auth(credentials, "execute-api", session.region_name).add_auth(request)
+def connect(url: str, seconds: float) -> http.client.HTTPConnection:
+    """A connection to where a URL lies; it is opened when it is first used."""
+    parts = urlsplit(url)
+    # Names under .localhost mean this machine (RFC 6761), but not every resolver knows it.
+    host = "127.0.0.1" if (parts.hostname or "").endswith(".localhost") else parts.hostname or ""
+    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return make(host, parts.port, timeout=seconds)
+
+
+def asked(url: str) -> str:
+    """What is asked for at a URL's host: path and query."""
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def signed_headers(
+    method: str, url: str, body: bytes, session: boto3.Session, content_type: str | None = "application/json"
+) -> dict[str, str]:
+    """The headers of a signed call, `host` among them.
+
+    Raises:
+        DependencyUnavailable: there are no credentials, or they have ended.
+    """
+    given = {"host": urlsplit(url).netloc, **({"content-type": content_type} if content_type else {})}
+    request = AWSRequest(method, url, data=body, headers=given)
+    try:
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise DependencyUnavailable("there are no credentials to sign with", remedy="Configure an AWS profile.")
+        # All three parts of one moment: another thread may renew them meanwhile.
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", session.region_name).add_auth(request)
+    except BotoCoreError as error:
+        raise DependencyUnavailable(f"the credentials cannot be used: {error}", remedy="Sign in again.") from error
     return dict(request.headers.items())
