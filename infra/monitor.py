@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra.foundation import Foundation
 from infra.function import StageFunction
-from infra.workflow import Workflow, begin, fail, jsonata, succeed, task
+from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
 from interlock.models import DeployedModel
 
 
@@ -90,6 +90,7 @@ class Monitor(Construct):
                     assign={
                         "window": jsonata("$states.result.Payload.window"),
                         "result": jsonata("$states.result.Payload.result"),
+                        "more": jsonata("$states.result.Payload.more"),
                     },
                     catch=[("NotServing", "NothingServes"), ("States.ALL", "Failed")],
                     next_state="Decide",
@@ -98,8 +99,10 @@ class Monitor(Construct):
                     decide,
                     {"model": jsonata("$model"), "window": jsonata("$window"), "result": jsonata("$result")},
                     catch=[("States.ALL", "Failed")],
-                    next_state="Decided",
+                    next_state="More",
                 ),
+                # Of windows by number, several may have become full since the last check.
+                "More": choose("$more", "Drift", "Decided"),
                 "Decided": succeed(),
                 "NothingServes": succeed(),
                 "Failed": fail(),

@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     model = deployed(event["model"])
     logger.append_keys(model=model.id)
     end = datetime.fromisoformat(event["at"]).astimezone(UTC)
-    day = (end - timedelta(hours=model.spec.monitoring.window_hours)).date()
+    day = (end - model.spec.monitoring.window.reach).date()
     data, files = Objects(DataBucket.load().data_bucket), 0
     memory = max(256, int(context.memory_limit_in_mb) // 2)
     while day <= end.date():

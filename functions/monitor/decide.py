@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,17 +46,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     ledger = Ledger(settings.ledger_table)
     past = look_back(state, data, ledger, result, settings.training_price_per_hour, model.contract.digest())
     outcome = once(state, decide(result, past, model.spec.monitoring, datetime.now(UTC)))
-    if not outcome.told:
-        carry_out(
-            outcome,
-            result,
-            context.function_name,
-            ledger,
-            EventBus(settings.bus_name),
-            AlertTopic(settings.alerts_topic),
-        )
-        state.put(f"model#{model.id}", f"window#{result.end:%Y%m%dT%H%M%S}", in_small(outcome, result, model.watched))
-        state.put(*_place(outcome), outcome.model_copy(update={"told": True}))
+    bus, alerts = EventBus(settings.bus_name), AlertTopic(settings.alerts_topic)
+    for due, about in [*untold(data, past), (outcome, result)]:
+        if not due.told:
+            carry_out(due, about, context.function_name, ledger, bus, alerts)
+            place = f"window#{about.window.rpartition('-v')[0]}"
+            state.put(f"model#{model.id}", place, in_small(due, about, model.watched))
+            state.put(*_place(due), due.model_copy(update={"told": True}))
     return {"action": outcome.action, "reason": outcome.reason}
 
 
@@ -73,6 +70,15 @@ def look_back(
         new_datasets=tuple(sorted(there - _used(data, result))),
         refused=_refused(ledger, result.model),
     )
+
+
+def untold(data: Objects, past: Past) -> Iterator[tuple[Outcome, WindowResult]]:
+    """Earlier outcomes whose check died before everybody was told, the oldest first, and their windows."""
+    for outcome in sorted(past.outcomes, key=lambda item: item.at):
+        if not outcome.told:
+            stored = data.describe(keys.report(outcome.model, "monitor", outcome.window, "report.json"))
+            if stored is not None:
+                yield outcome, WindowResult.from_json(data.get(stored))
 
 
 def once(state: State, outcome: Outcome) -> Outcome:

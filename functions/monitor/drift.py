@@ -23,10 +23,11 @@ from interlock.report import page
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.stats.drift.reference import Reference
 from interlock.stats.drift.verdict import judge
-from interlock.windows import WindowResult
+from interlock.windows import Outcome, Stretch, WindowResult
 from monitor import labels
 from monitor.fetching import fetch
 from monitor.performance import estimate, realise
+from monitor.span import choose, first_day
 from monitor.traffic import Traffic, engine
 from monitor.window import Window, count
 
@@ -37,7 +38,7 @@ class Settings(DataBucket, ArtefactsBucket, StateTable):
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """{model, at, execution} → {window, verdict, result}.
+    """{model, at, execution} → {window, verdict, result, more}; `more`: the next window by number is full as well.
 
     Raises:
         NotServing: the model has not been released yet.
@@ -53,25 +54,49 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     reference = Reference.from_json(artefacts.get(live.champion.reference))
     # Half for the engine: the interpreter and one column's values need room too.
     memory = max(256, int(context.memory_limit_in_mb) // 2)
-    result, stored = check(Objects(settings.data_bucket), model, live, reference, at, memory)
+    last = last_stretch(state, model.id, live.champion.version)
+    result, stored = check(Objects(settings.data_bucket), model, live, reference, at, memory, last)
     logger.append_keys(model=model.id, window=result.window)
     _measure(result)
-    return {"window": result.window, "verdict": result.state, "result": stored.model_dump(mode="json")}
+    return {
+        "window": result.window,
+        "verdict": result.state,
+        "result": stored.model_dump(mode="json"),
+        "more": result.more,
+    }
+
+
+def last_stretch(state: State, model: str, version: int) -> Stretch | None:
+    """The last full window by number of a version that something was decided about."""
+    outcomes = state.query(Outcome, f"model#{model}", "outcome#", newest_first=True)
+    return next((item.stretch for item in outcomes if item.stretch and item.stretch.version == version), None)
 
 
 def check(
-    data: Objects, model: DeployedModel, live: LiveRelease, reference: Reference, at: datetime, memory_mb: int = 1024
+    data: Objects,
+    model: DeployedModel,
+    live: LiveRelease,
+    reference: Reference,
+    at: datetime,
+    memory_mb: int = 1024,
+    last: Stretch | None = None,
 ) -> tuple[WindowResult, ObjectRef]:
-    """Judge the window that ends at `at` and write its report; the same time gives the same window again."""
+    """Judge the window that is due at `at` and write its report; the same time gives the same window again.
+
+    `last` is the window by number before it.
+    """
     champion = live.champion
     assert champion is not None  # noqa: S101 - the handler has looked
-    start = at - timedelta(hours=model.spec.monitoring.window_hours)
+    wanted = model.spec.monitoring.window.predictions
     scratch = Path(tempfile.mkdtemp(prefix="monitor-"))
     try:
-        fetched = fetch(data, model.id, start, at, scratch)
-        rows, window, estimated = 0, Window((), None, ()), {}
-        if fetched.files:
-            traffic = Traffic(fetched.files, champion.version, start, at, scratch, memory_mb)
+        since = first_day(model, last, at)
+        fetched = fetch(data, model.id, since, at, scratch)
+        with engine(scratch, memory_mb) as con:
+            chosen = choose(con, fetched.files, model, champion.version, last, at)
+        rows, window, estimated = chosen.rows, Window((), None, ()), {}
+        if fetched.files and (wanted is None or rows >= wanted):
+            traffic = Traffic(fetched.files, champion.version, chosen.start, chosen.end, scratch, memory_mb)
             rows, window = traffic.rows, count(traffic, model, reference)
             estimated = estimate(traffic, model, reference) if rows >= model.spec.monitoring.drift.min_rows else {}
         drift = judge(window.columns, rows, model.spec.monitoring.drift, window.together, window.segments)
@@ -79,8 +104,8 @@ def check(
         if reference.expected is not None:
             told = labels.fetch(data, model.id, (at - _label_days(model)).date(), scratch)
             # Labels come later than their predictions: those of earlier days are looked at again.
-            before = at - _label_days(model) if told else start
-            earlier = fetch(data, model.id, before, start - timedelta(days=1), scratch).files
+            before = at - _label_days(model) if told else since
+            earlier = fetch(data, model.id, before, since - timedelta(days=1), scratch).files
             with engine(scratch, memory_mb) as con:
                 performed = realise(
                     con,
@@ -96,9 +121,10 @@ def check(
         shutil.rmtree(scratch, ignore_errors=True)
     result = WindowResult(
         model=model.id,
-        window=f"{at:%Y%m%dT%H%M%S}-v{champion.version}",
-        start=start,
-        end=at,
+        # Several windows by number may end within a second.
+        window=f"{chosen.end:%Y%m%dT%H%M%S}{'' if chosen.end == at else f'{chosen.end:%f}'}-v{champion.version}",
+        start=chosen.start,
+        end=chosen.end,
         version=champion.version,
         revision=live.revision,
         manifest_id=champion.manifest_id,
@@ -107,6 +133,10 @@ def check(
         drift=drift,
         performed=performed,
         unreadable=fetched.unreadable,
+        checked_at=at,
+        wanted=wanted,
+        late=chosen.late,
+        more=chosen.more,
     )
     return write(data, model, result)
 

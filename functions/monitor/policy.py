@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from interlock.spec import Monitoring, Retrain
-from interlock.windows import Outcome, WindowResult
+from interlock.windows import Outcome, Stretch, WindowResult
 
 _UPLOAD = "upload newer labelled data, then `interlock check`; a retraining follows by itself"
 _BY_HAND = "`interlock train` trains now, whatever the brakes say"
@@ -37,11 +37,13 @@ def decide(result: WindowResult, past: Past, policy: Monitoring, now: datetime) 
         performance=result.performed.state if result.performed else "unknown",
         action="none",
         reason=_plain(result),
+        stretch=_stretch(result),
     )
     before = sorted((item for item in past.outcomes if item.judged), key=lambda item: item.at, reverse=True)
     bad_before = list(takewhile(lambda item: item.bad, before))
     if outcome.bad:
-        return _bad(outcome, result, past, policy, len(bad_before) + 1)
+        decided = _bad(outcome, result, past, policy, len(bad_before) + 1)
+        return decided.model_copy(update={"held": decided.held or _just_told(outcome, bad_before)})
     quiet = policy.tell.quiet(now.hour)
     if outcome.state == "stable" and bad_before:
         # Nobody hears of the end of what nobody was told.
@@ -51,6 +53,24 @@ def decide(result: WindowResult, past: Past, policy: Monitoring, now: datetime) 
     if outcome.state == "warn" and policy.tell.warnings:
         return outcome.model_copy(update={"action": "warn", "held": quiet})
     return outcome
+
+
+def _stretch(result: WindowResult) -> Stretch | None:
+    if not result.full or result.checked_at is None:
+        return None
+    return Stretch(
+        version=result.version,
+        start=result.start,
+        end=result.end,
+        rows=result.drift.rows,
+        checked_at=result.checked_at,
+    )
+
+
+def _just_told(outcome: Outcome, bad_before: list[Outcome]) -> bool:
+    """Whether the same check has told of a bad window just before this one: of many at once, a person hears once."""
+    check = outcome.stretch.checked_at if outcome.stretch else None
+    return any(item.stretch and item.stretch.checked_at == check and not item.held for item in bad_before)
 
 
 def _bad(outcome: Outcome, result: WindowResult, past: Past, policy: Monitoring, in_a_row: int) -> Outcome:
@@ -70,6 +90,8 @@ def _plain(result: WindowResult) -> str:
     match result.state:
         case "silent":
             said = "nobody called in this window"
+        case "too_few" if result.wanted is not None and not result.full:
+            said = f"{drift.rows:,} of the {result.wanted:,} predictions of a window have come"
         case "too_few":
             said = f"{drift.rows:,} rows are too few to judge"
         case "drift":

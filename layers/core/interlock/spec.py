@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -266,19 +267,43 @@ class Performance(Model):
     label_days: int = Field(default=7, ge=1, le=90)
 
 
+class Span(Model):
+    """Which predictions a check judges: those of the last `hours`, or the next so many `predictions`.
+
+    By number, a window begins where the last one of the version ended, so that no prediction is judged twice, and ends
+    with the call that makes it full; `hours` is then how old a prediction may be that is still waited with.
+    """
+
+    hours: float | None = Field(default=None, gt=0)
+    predictions: int | None = Field(default=None, ge=1)
+
+    @property
+    def reach(self) -> timedelta:
+        """How far back a check looks: a day, or by number a month, when nothing is said."""
+        return timedelta(hours=self.hours or (24 if self.predictions is None else 720))
+
+
 class Monitoring(Model):
-    """When the served traffic is checked, over how long a window, and what follows.
+    """When the served traffic is checked, over which window, and what follows.
 
     `segments` are features by whose values the check is made again, each with its own rows.
     """
 
     schedule: ScheduleExpression = "rate(1 day)"
-    window_hours: float = Field(default=24, gt=0)
+    window: Span = Span()
     segments: tuple[str, ...] = ()
     drift: Drift = Drift()
     performance: Performance = Performance()
     retrain: Retrain = Retrain()
     tell: Tell = Tell()
+
+    @model_validator(mode="after")
+    def _full_windows_are_judged(self) -> Monitoring:
+        if (full := self.window.predictions) is not None and full < self.drift.min_rows:
+            raise ValueError(
+                f"monitoring.window: of {full} predictions none is judged: drift.min_rows is {self.drift.min_rows}"
+            )
+        return self
 
 
 class ModelSpec(Model):

@@ -82,7 +82,8 @@ class Performed(Model):
 class WindowResult(Model):
     """A window of the champion's traffic, judged. `state` "silent" means nobody called at all.
 
-    `unreadable` capture files were left out.
+    `unreadable` capture files were left out. Of a window by number, `wanted` is that number, `late` are predictions
+    that were captured after the window of their time had been judged, and `more`: the next one is full as well.
     """
 
     schema_version: Literal[1] = 1
@@ -98,14 +99,33 @@ class WindowResult(Model):
     drift: WindowDrift
     performed: Performed | None = None
     unreadable: int = 0
+    checked_at: datetime | None = None
+    wanted: int | None = None
+    late: int = 0
+    more: bool = False
     report: ObjectRef | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether it is a window by number and has all of its predictions."""
+        return self.wanted is not None and self.drift.rows >= self.wanted
+
+
+class Stretch(Model):
+    """A full window by number: the next one of the version begins where it ends. `checked_at` names the check."""
+
+    version: int
+    start: datetime
+    end: datetime
+    rows: int
+    checked_at: datetime
 
 
 class Outcome(Model):
     """What was decided about a window, once. `state` and `performance` are the window's.
 
-    `told` is set when everybody has been told; `held` when a person was not, because of quiet hours or too few bad
-    windows in a row.
+    `told` is set when everybody has been told; `held` when a person was not, because of quiet hours, too few bad
+    windows in a row, or one of the same check that was told.
     """
 
     schema_version: Literal[1] = 1
@@ -119,6 +139,7 @@ class Outcome(Model):
     remedy: str = ""
     told: bool = False
     held: bool = False
+    stretch: Stretch | None = None
 
     @property
     def bad(self) -> bool:

@@ -56,6 +56,7 @@ def model(
     drift: Mapping[str, Any] | None = None,
     tell: Mapping[str, Any] | None = None,
     performance: Mapping[str, Any] | None = None,
+    window: Mapping[str, Any] | None = None,
     fairness: Sequence[Mapping[str, Any]] = (),
     **retrain: Any,
 ) -> DeployedModel:
@@ -67,7 +68,7 @@ def model(
             "holdout": {"key": "k"},
             "gate": {"metrics": {"accuracy": {"min": 0.5}}, "fairness": tuple(fairness)},
             "monitoring": {
-                "window_hours": 24,
+                "window": dict(window or {"hours": 24}),
                 "segments": tuple(segments),
                 "drift": {"min_rows": 200, **(drift or {})},
                 "tell": dict(tell or {}),
