@@ -12,7 +12,7 @@ from infra.function import StageFunction
 from interlock.models import DeployedModel
 
 # `functions/console/routes.py` answers them; a test holds the two lists together.
-PATHS = ("/console", "/console/assets/{name}")
+PATHS = ("/console", "/console/assets/{name}", "/metrics")
 MODEL_PATHS = ("", "/runs/{run}", "/windows/{window}", "/reports/{stage}/{subject}/{name}")
 
 
@@ -34,6 +34,7 @@ class Console(Construct):
                 "console",
                 "show",
                 "Shows what was written down",
+                layers=["numeric"],
                 memory=1024,
                 timeout=Duration.seconds(29),
             )

@@ -22,7 +22,7 @@ from interlock.stats.metrics import METRICS, Floats, Metric
 from interlock.stats.quantiles import quantile_bounds
 from interlock.stats.sequential import clustered_mean, exceeds, sequential_difference
 from interlock.stats.shares import wilson
-from release.documents import Outcome, StepVerdict
+from interlock.steps import Outcome, StepVerdict
 from release.groups import MIN_ROWS, fairness
 from release.traffic import Arm
 from release.window import Pair, Window

@@ -27,7 +27,7 @@ from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.report import page
 from interlock.settings import Alerts, ArtefactsBucket, Bus, DataBucket, LedgerTable, StateTable
-from release.documents import StepVerdict
+from interlock.steps import StepVerdict
 from release.judgement import judge
 from release.record import change, decision, read, revisions
 from release.restore import tell

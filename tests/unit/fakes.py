@@ -194,6 +194,9 @@ class FakeLedger(Ledger):
     def newest_first(self, model: str) -> Iterator[Entry]:
         return reversed(self.chains.get(model, []))
 
+    def last(self, model: str) -> Entry | None:
+        return next(iter(self.newest_first(model)), None)
+
     def actions(self, model: str) -> list[str]:
         """For a test's eyes: what was decided, in order."""
         return [item.decision.action for item in self.chains.get(model, [])]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from interlock.records import Candidate, LiveRelease, ObjectRef
-from release.documents import StepVerdict
+from interlock.steps import StepVerdict
 from release.judgement import judge
 from release.traffic import Arm
 from release.window import Pair, Window

@@ -26,9 +26,9 @@ from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Input, LiveRelease, Probe, ServedModel
 from interlock.spec import ModelSpec
+from interlock.steps import StepVerdict
 from release import tend
 from release.confirm import confirm
-from release.documents import StepVerdict
 from release.propose import Approval, check, propose
 from release.record import read
 from serve import capture, labels

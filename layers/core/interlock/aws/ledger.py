@@ -33,7 +33,7 @@ class Ledger:
             Throttled: others were faster every time.
         """
         for _ in range(_TRIES):
-            draft = entry(decision, next(self._read(decision.model, forward=False, limit=1), None), datetime.now(UTC))
+            draft = entry(decision, self.last(decision.model), datetime.now(UTC))
             place = {"pk": {"S": decision.model}, "sk": {"N": str(draft.sequence)}}
             marker = {"pk": {"S": f"{decision.model}#{decision.key}"}, "sk": {"N": "0"}}
             try:
@@ -62,6 +62,10 @@ class Ledger:
     def newest_first(self, model: str) -> Iterator[Entry]:
         """A model's whole chain from its end."""
         return self._read(model, forward=False)
+
+    def last(self, model: str) -> Entry | None:
+        """The chain's end; None where nothing was decided."""
+        return next(self._read(model, forward=False, limit=1), None)
 
     def _read(self, model: str, *, forward: bool, limit: int | None = None) -> Iterator[Entry]:
         with translated(f"reading the ledger of {model}"):

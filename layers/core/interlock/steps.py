@@ -1,4 +1,4 @@
-"""What this stage keeps about a release that is under way."""
+"""What a step of a release has shown: the document that is kept while it bakes, and reported at its end."""
 
 from __future__ import annotations
 
