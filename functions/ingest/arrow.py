@@ -1,7 +1,8 @@
-"""Hands numpy arrays to the engine without copying them: the Arrow C stream interface, which DuckDB reads by itself.
+"""Hands numpy arrays to the engine without copying them, and takes its answers as such: the Arrow C stream interface.
 
 The structures are those of https://arrow.apache.org/docs/format/CDataInterface.html and CStreamInterface.html. A text
-column is a column of views (format `vu`): its bytes stay where they are in the block of the file.
+column goes in as a column of views (format `vu`): its bytes stay where they are in the block of the file. It comes out
+with the places of its ends (format `u`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 
@@ -87,6 +89,12 @@ _no_error = _GetError(lambda _stream: None)
 _new_capsule = ctypes.pythonapi.PyCapsule_New
 _new_capsule.restype = ctypes.py_object
 _new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer.restype = ctypes.c_void_p
+_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+# What comes out, by its format, as it lies in memory: texts' ends, whole numbers, decimals, days, microseconds.
+_TYPES = {b"u": "<i4", b"l": "<i8", b"g": "<f8", b"tdD": "<i4", b"tsu:": "<i8"}
 
 
 @dataclass(frozen=True)
@@ -197,3 +205,73 @@ class Relation:
         out.length, out.null_count, out.offset, out.n_buffers = rows, 0, 0, 1
         out.n_children, out.buffers, out.children = len(children), nothing, listed
         out.dictionary, out.private_data, out.release = None, None, _release_array
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of an answer [rows]: what is there, and the values (int64, float64 or bool).
+
+    Dates are days and times microseconds since 1970; of texts, `values` are where they end in `data` [rows + 1],
+    behind a 0.
+    """
+
+    there: npt.NDArray[np.bool_]
+    values: Array
+    data: npt.NDArray[np.uint8] | None = None
+
+
+def answers(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[Column]]:
+    """What a query answers, some 100,000 rows at a time, computed while it is asked for.
+
+    Its columns are of the types VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE and TIMESTAMP. The connection is busy meanwhile.
+
+    Raises:
+        duckdb.Error: the engine's own.
+    """
+    capsule = con.sql(query).__arrow_c_stream__()
+    stream = _Stream.from_address(_pointer(capsule, b"arrow_array_stream"))
+    schema = _Schema()
+    _ask(stream, stream.get_schema, schema)
+    formats = [schema.children[place].contents.format for place in range(schema.n_children)]
+    schema.release(ctypes.byref(schema))
+    while True:
+        array = _Array()
+        _ask(stream, stream.get_next, array)
+        if not array.release:
+            return
+        try:
+            found = [_column(array.children[place].contents, kind) for place, kind in enumerate(formats)]
+        finally:
+            array.release(ctypes.byref(array))
+        yield found
+
+
+def _ask(stream: _Stream, ask: Callable[..., int], structure: ctypes.Structure) -> None:
+    if ask(ctypes.byref(stream), ctypes.byref(structure)):
+        what = (ctypes.string_at(stream.get_last_error(ctypes.byref(stream)) or b"")).decode("utf-8", "replace")
+        raise (duckdb.OutOfMemoryException if what.startswith("Out of Memory") else duckdb.Error)(what)
+
+
+def _column(array: Any, kind: bytes) -> Column:
+    """A copy: what the engine has made is given back at once."""
+    rows, first = array.length, array.offset
+    there = np.ones(rows, dtype=bool) if not array.buffers[0] else _truths(array.buffers[0], first, rows)
+    if kind == b"b":
+        return Column(there, _truths(array.buffers[1], first, rows))
+    values = _memory(array.buffers[1], _TYPES[kind], first + rows + (kind == b"u"))[first:]
+    if kind != b"u":
+        return Column(there, values.astype(np.int64) if kind == b"tdD" else values.copy())
+    data = _memory(array.buffers[2], "u1", int(values[-1]))[values[0] :]
+    return Column(there, values - values[0], data.copy())
+
+
+def _truths(address: int, first: int, rows: int) -> npt.NDArray[np.bool_]:
+    packed = _memory(address, "u1", (first + rows + 7) // 8)
+    return np.unpackbits(packed, count=first + rows, bitorder="little")[first:].astype(bool)
+
+
+def _memory(address: int | None, kind: str, length: int) -> Array:
+    if not address or not length:
+        return np.zeros(length, dtype=kind)
+    body = (ctypes.c_uint8 * (length * np.dtype(kind).itemsize)).from_address(address)
+    return np.ndarray(length, dtype=kind, buffer=memoryview(body))

@@ -49,7 +49,6 @@ def listed(table: Table, every: Sequence[Check], violated: list[tuple[int, Posit
         return Violations(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), [])
     rows = np.concatenate([found for _, found in violated])
     numbers = np.concatenate([np.full(len(found), number) for number, found in violated])
-    table.prepare(np.unique(rows))
     shown: list[str | None] = []
     for number, found in violated:
         shown += _shown(table, every[number], found, salt)

@@ -5,30 +5,27 @@ from __future__ import annotations
 import codecs
 import csv
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 
 from ingest import rules
+from ingest.arrow import Column
+from ingest.csv_table import CsvTable, Layout
 from ingest.failure import WholeFile
-from ingest.native import LINES, JsonTable, ParquetTable
+from ingest.json_lines import LINES, JsonTable
+from ingest.parquet import ParquetTable, kinds_of, rows_of
 from ingest.records import Block, Form, Stream, blocks
 from ingest.streams import Peeked, Upload, Utf8, unpacked
-from ingest.tables import CsvTable, Layout, Table
+from ingest.tables import Table
 from interlock.contract import Contract, Dialect
-from interlock.sql import text
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
 _CHUNK = 1 << 20
-# Rows of a Parquet file that are judged together, at least; row groups stay whole.
-_ROWS = 100_000
-_NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 _FOREIGN = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"BZh": "compressed with bzip2",
@@ -214,44 +211,14 @@ def _as_file(upload: Upload, stream: Peeked, scratch: Path, *, packed: bool) -> 
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract) -> Source:
-    origin = text(str(path))
-    with damaged():
-        described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({origin}, binary_as_string=true)").fetchall()  # noqa: S608
-        kinds = {name: kind for name, kind, *_ in described}
-        _check_columns(list(kinds), contract)
-        if nested := [name for name, kind in kinds.items() if kind.endswith("]") or kind.startswith(_NESTED)]:
-            raise WholeFile(rules.UNREADABLE, f"nested columns cannot be judged: {', '.join(nested)}")
-        groups = con.execute(
-            f"SELECT row_group_id, any_value(row_group_num_rows) FROM parquet_metadata({origin}) GROUP BY 1 ORDER BY 1"  # noqa: S608
-        ).fetchall()
-    bounds = [0]
-    end = 0
-    for _, rows in groups:
-        end += rows
-        if end - bounds[-1] >= _ROWS:
-            bounds.append(end)
-    if end > bounds[-1]:
-        bounds.append(end)
-
-    def read(con: duckdb.DuckDBPyConnection, first: int, last: int) -> Table:
-        with damaged():
-            return ParquetTable(con, path, first, last, contract, kinds)
-
-    readers = (partial(read, first=first, last=last) for first, last in pairwise(bounds))
+    kinds = kinds_of(con, path)
+    _check_columns(list(kinds), contract)
+    readers = (
+        partial(_parquet_table, found=found, contract=contract)
+        for found in rows_of(con.cursor(), path, contract, kinds)
+    )
     return Source("Parquet", readers, contract)
 
 
-@contextmanager
-def damaged() -> Iterator[None]:
-    """What the engine cannot read is the file's fault; its own words may hold values and are not repeated.
-
-    Raises:
-        WholeFile: in place of the engine's error.
-    """
-    try:
-        yield
-    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
-        raise
-    except duckdb.Error as error:
-        found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
-        raise WholeFile(rules.UNREADABLE, found) from None
+def _parquet_table(con: duckdb.DuckDBPyConnection, found: Sequence[Column], contract: Contract) -> Table:
+    return ParquetTable(con, found, contract)

@@ -22,6 +22,9 @@ from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
 
 _DAY = 86_400_000_000
+_NOTHING = np.zeros(PAD, dtype=np.uint8)
+# The years 1 to 9999, in days since 1970.
+_FIRST_DAY, _LAST_DAY = (int(np.datetime64(day, "D").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,51 @@ class Malformed:
     found: str
 
 
+@dataclass(frozen=True)
+class Texts:
+    """A column as the file's texts [rows]; `there` marks those that are not null, None in a file that has no null."""
+
+    fields: Fields
+    there: Mask | None = None
+
+    @classmethod
+    def of(cls, parts: Sequence[arrow.Column]) -> Texts:
+        """Texts that the engine handed over, one part after the other."""
+        bodies = [part.data for part in parts if part.data is not None]
+        data = np.concatenate([_NOTHING, *bodies, _NOTHING])
+        # Each part's places count from its own beginning.
+        lengths = [np.diff(part.values) for part in parts]
+        places = PAD + np.cumsum(np.concatenate([np.zeros(1, dtype=np.int64), *lengths]))
+        there = np.concatenate([np.zeros(0, dtype=bool), *(part.there for part in parts)])
+        return cls(Fields(data, parsing.words_of(data), places[:-1], places[1:]), there)
+
+
 class Table(ABC):
     """The well-formed rows of a block; `places` [rows] says which of the block's `records` each of them is.
 
     `lines` is the number of physical lines in the block, None when the file has none.
     """
 
-    con: duckdb.DuckDBPyConnection
     records: int
     lines: int | None
     places: Positions
     malformed: list[Malformed]
-    columns: list[Values]
-    _kept: list[arrow.Relation]
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        contract: Contract,
+        read: Sequence[Texts | arrow.Column],
+        decimal: str = ".",
+        thousands: str | None = None,
+    ) -> None:
+        """`read` are the contract's columns: their texts, or where the file has a column's values as such, these."""
+        self.con = con
+        self._contract, self._read, self._marks = contract, read, (decimal, thousands)
+        self._views: dict[int, npt.NDArray[Any]] = {}
+        self._going_on: dict[int, npt.NDArray[np.int32] | None] = {}
+        self._kept: list[arrow.Relation] = []
+        self.columns = [self._values(index, column) for index, column in enumerate(contract.columns)]
 
     def close(self) -> None:
         """Give connection and arrays back."""
@@ -55,140 +90,85 @@ class Table(ABC):
             relation.release()
 
     @abstractmethod
-    def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
-        """The rows as an SQL table of `nth` and the named `ri` and `vi`, leaving out those marked in `but` [rows]."""
-
-    @abstractmethod
     def raw(self, places: Sequence[int]) -> list[bytes]:
         """Records as they came, without their line end; Parquet's as CSV."""
-
-    @abstractmethod
-    def prepare(self, rows: Positions) -> None:
-        """Told before `texts` and `raw`: the rows (sorted, each once) that they will be asked for."""
-
-    @abstractmethod
-    def texts(self, index: int, rows: Positions) -> list[str | None]:
-        """A column's values in these rows as the file writes them; None for a missing one."""
-
-    @abstractmethod
-    def lengths(self, index: int) -> Positions:
-        """Characters of a column's texts [rows]; anything where one is missing."""
 
     @abstractmethod
     def lines_of(self, places: Positions) -> Positions:
         """On which line of the block (from 0) records begin; asked for only when there are lines."""
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How the file's records map to the contract: `fields[i]` is the place of the contract's column i in a record."""
-
-    contract: Contract
-    form: records.Form
-    fields: tuple[int, ...]
-    decimal: str = "."
-    thousands: str | None = None
-
-
-class CsvTable(Table):
-    """A block of a CSV file."""
-
-    def __init__(self, con: duckdb.DuckDBPyConnection, block: records.Block, layout: Layout) -> None:
-        self.con = con
-        self._block, self._layout = block, layout
-        self._split = split = records.split(block, layout.form)
-        self.records, self.lines = len(split.starts), block.data.count(b"\n")
-        undecodable = records.undecodable(block.data, split)
-        self.malformed = malformed(split, undecodable, layout.form.fields)
-        kept: Positions | slice = slice(None)
-        self.places = split.whole
-        if undecodable:
-            kept = np.flatnonzero(~np.isin(split.whole, undecodable))
-            self.places = split.whole[kept]
-        data = self._bytes()
-        words = parsing.words_of(data)
-        # How many bytes before each place go on with a character; None when every byte is one.
-        self._going_on = None
-        if not block.data.isascii():
-            self._going_on = np.concatenate(([0], np.cumsum((data & 0xC0) == 0x80, dtype=np.int32)))
-        self._fields = [
-            Fields(data, words, split.field_starts[place][kept] + PAD, split.field_ends[place][kept] + PAD)
-            for place in layout.fields
-        ]
-        self._views: dict[int, npt.NDArray[Any]] = {}
-        self._kept = []
-        self.columns = [self._values(index, column) for index, column in enumerate(layout.contract.columns)]
-
     def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
-        """The arrays, as the engine scans them."""
+        """The rows as an SQL table of `nth` and the named `ri` and `vi`, leaving out those marked in `but` [rows]."""
         rows = np.arange(len(self.places)) if but is None else np.flatnonzero(~but)
-        fields = [arrow.numbers("nth", rows)]
-        fields += [self._field(name[0], int(name[1:]), slice(None) if but is None else rows) for name in sorted(names)]
-        self._register("block", fields, len(rows))
-        return "block"
-
-    def raw(self, places: Sequence[int]) -> list[bytes]:
-        """The file's own bytes."""
-        starts, ends = self._split.starts[places].tolist(), self._split.ends[places].tolist()
-        data = self._block.data
-        found = [data[start:end] for start, end in zip(starts, ends, strict=True)]
-        return [record.removesuffix(b"\r") for record in found] if b"\r" in data else found
-
-    def prepare(self, _rows: Positions) -> None:
-        """The block's bytes are there."""
+        return self._relation("block", sorted(names), rows, slice(None) if but is None else rows)
 
     def texts(self, index: int, rows: Positions) -> list[str | None]:
-        """The fields' texts without their quotes."""
-        fields, missing = self._fields[index].part(rows), self.columns[index].missing[rows]
+        """A column's values in these rows as the file writes them, without quotes; None for a missing one."""
+        read = self._read[index]
+        if isinstance(read, arrow.Column):
+            found = self.con.execute(f"SELECT r{index} FROM {self._relation('picked', [f'r{index}'], rows, rows)}")  # noqa: S608
+            return [text for (text,) in found.fetchall()]
+        fields, missing = read.fields.part(rows), self.columns[index].missing[rows]
         data = fields.data.data
         spans = zip(fields.starts.tolist(), fields.ends.tolist(), missing.tolist(), strict=True)
         return [None if absent else str(data[start:end], "utf-8") for start, end, absent in spans]
 
     def lengths(self, index: int) -> Positions:
-        """Bytes, but for those that go on with a character (RFC 3629)."""
-        fields = self._fields[index]
+        """Characters of a text column's texts [rows]; anything where one is missing.
+
+        Bytes, but for those that go on with a character (RFC 3629).
+        """
+        fields = self._texts(index).fields
         lengths = (fields.ends - fields.starts).astype(np.int64)
-        if self._going_on is not None:
-            lengths -= self._going_on[fields.ends] - self._going_on[fields.starts]
+        key = id(fields.data)
+        if key not in self._going_on:
+            # How many bytes before each place go on with a character; None when every byte is one.
+            plain = fields.data.max(initial=0) < 0x80
+            going_on = None if plain else np.cumsum((fields.data & 0xC0) == 0x80, dtype=np.int32)
+            self._going_on[key] = None if going_on is None else np.concatenate(([0], going_on))
+        before = self._going_on[key]
+        if before is not None:
+            lengths -= before[fields.ends] - before[fields.starts]
         return lengths
 
-    def lines_of(self, places: Positions) -> Positions:
-        """Records may span lines, and blank lines lie between."""
-        return self._split.lines[places]
+    def _texts(self, index: int) -> Texts:
+        read = self._read[index]
+        assert isinstance(read, Texts)  # noqa: S101 - a text column has no other values
+        return read
 
-    def _bytes(self) -> parsing.Bytes:
-        """The block's bytes between paddings; values with doubled quotes are written once more behind them."""
-        split, data, quote = self._split, self._block.data, self._layout.form.quote or b""
-        written, position = [bytes(PAD), data], len(data)
-        for field, row in split.doubled:
-            start, end = split.field_starts[field, row], split.field_ends[field, row]
-            value = data[start:end].replace(quote + quote, quote)
-            split.field_starts[field, row], split.field_ends[field, row] = position, position + len(value)
-            position += len(value)
-            written.append(value)
-        return np.frombuffer(b"".join([*written, bytes(PAD)]), dtype=np.uint8)
+    def _relation(self, called: str, names: Sequence[str], rows: Positions, which: slice | Positions) -> str:
+        """Columns of the rows of these numbers; `which` picks the same ones from an array."""
+        fields = [arrow.numbers("nth", rows)]
+        fields += [self._field(name[0], int(name[1:]), which) for name in names]
+        self._register(called, fields, len(rows))
+        written = [name for name in names if name[0] == "r" and isinstance(self._read[int(name[1:])], arrow.Column)]
+        texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in written)
+        return f"(SELECT * REPLACE ({texts}) FROM {called})" if written else called  # noqa: S608
 
     def _values(self, index: int, column: Column) -> Values:
-        fields = self._fields[index]
-        missing = np.zeros(len(fields), dtype=bool)
-        for token in tokens_of(self._layout.contract, column):
+        read = self._read[index]
+        if isinstance(read, arrow.Column):
+            return _meant(column, read)
+        fields = read.fields
+        missing = np.zeros(len(fields), dtype=bool) if read.there is None else ~read.there
+        for token in tokens_of(self._contract, column):
             missing |= parsing.equal(fields, token.encode())
         if column.type is ColumnType.STRING:
             return Values(missing, ~missing, None)
-        values, there = self._read(column, fields)
+        values, there = self._parsed(column, fields)
         there &= ~missing
         odd = np.flatnonzero(~there & ~missing)
         if len(odd):
             values[odd], there[odd] = self._exactly(index, column, fields.part(odd))
         return Values(missing, there, values)
 
-    def _read(self, column: Column, fields: Fields) -> parsing.Read:
+    def _parsed(self, column: Column, fields: Fields) -> parsing.Read:
         """What can be read quickly."""
         match column.type:
             case ColumnType.INTEGER:
                 return parsing.integers(fields)
             case ColumnType.NUMBER:
-                return parsing.decimals(fields, self._layout.decimal)
+                return parsing.decimals(fields, self._marks[0])
             case ColumnType.DATE if column.format in {None, "yyyy-MM-dd"}:
                 return parsing.dates(fields)
             case ColumnType.TIMESTAMP if column.format is None:
@@ -200,21 +180,20 @@ class CsvTable(Table):
         """The engine's reading of the other fields."""
         there = np.ones(len(fields), dtype=bool)
         self._register("odd", [arrow.texts(f"r{index}", parsing.views(fields), fields.data, there)], len(fields))
-        value = typed(index, column, self._layout.decimal, self._layout.thousands)
+        value = typed(index, column, *self._marks)
         return from_engine(column, self.con.execute(f"SELECT {value} AS v FROM odd").fetchnumpy()["v"])  # noqa: S608
 
     def _field(self, kind: str, index: int, rows: slice | Positions) -> arrow.Field:
-        column, found, name = self._layout.contract.columns[index], self.columns[index], f"{kind}{index}"
-        if kind == "r" or found.values is None:
-            if index not in self._views:
-                self._views[index] = parsing.views(self._fields[index])
-            return arrow.texts(name, self._views[index][rows], self._fields[index].data, ~found.missing[rows])
-        values, there = found.values[rows], found.there[rows]
-        if column.type is ColumnType.DATE:
-            return arrow.days(name, values, there)
-        if column.type is ColumnType.TIMESTAMP:
-            return arrow.moments(name, values, there)
-        return arrow.numbers(name, values, there)
+        column, found, name = self._contract.columns[index], self.columns[index], f"{kind}{index}"
+        read = self._read[index]
+        if kind == "r" and isinstance(read, arrow.Column):
+            return _as_field(name, column, read.values[rows], read.there[rows])
+        if kind == "v" and found.values is not None:
+            return _as_field(name, column, found.values[rows], found.there[rows])
+        texts = self._texts(index).fields
+        if index not in self._views:
+            self._views[index] = parsing.views(texts)
+        return arrow.texts(name, self._views[index][rows], texts.data, ~found.missing[rows])
 
     def _register(self, name: str, fields: list[arrow.Field], rows: int) -> None:
         relation = arrow.Relation(rows, fields)
@@ -239,14 +218,31 @@ def from_engine(column: Column, found: Any) -> parsing.Read:
     return values, there
 
 
+def _meant(column: Column, read: arrow.Column) -> Values:
+    """What the file's values mean: numbers are finite, and years have four digits."""
+    values, there = read.values, read.there
+    match column.type:
+        case ColumnType.NUMBER:
+            values = values.astype(np.float64)
+            there = there & np.isfinite(values)
+        case ColumnType.DATE:
+            there = there & (values >= _FIRST_DAY) & (values <= _LAST_DAY)
+        case ColumnType.TIMESTAMP:
+            there = there & (values >= _FIRST_DAY * _DAY) & (values < (_LAST_DAY + 1) * _DAY)
+    return Values(~read.there, there, values)
+
+
+def _as_field(name: str, column: Column, values: npt.NDArray[Any], there: Mask) -> arrow.Field:
+    if column.type is ColumnType.DATE:
+        return arrow.days(name, values, there)
+    if column.type is ColumnType.TIMESTAMP:
+        return arrow.moments(name, values, there)
+    return arrow.numbers(name, values, there)
+
+
 def csv_line(values: Sequence[str | None]) -> str:
-    """A record as CSV."""
-    return ",".join(csv_values(values))
-
-
-def csv_values(values: Sequence[str | None]) -> list[str]:
-    """Values as they stand in CSV: a text is quoted, what is missing is not."""
-    return ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
+    """A record as CSV: a text is quoted, what is missing is not."""
+    return ",".join("" if value is None else '"' + value.replace('"', '""') + '"' for value in values)
 
 
 def malformed(split: records.Split, undecodable: list[int], fields: int) -> list[Malformed]:

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from ingest import rules
-from ingest.source import damaged
+from ingest.parquet import damaged
 from interlock.contract import ColumnType, Dialect
 from tests.unit.ingest.made import INTEGER, NUMBER, column, found, judged, model, problems, rows
 

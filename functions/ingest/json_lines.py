@@ -1,0 +1,81 @@
+"""A block of JSON Lines as a table: the engine reads the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import numpy as np
+
+from ingest import arrow, parsing, records, rules
+from ingest.parsing import PAD, Fields, Positions
+from ingest.tables import Malformed, Table, Texts, malformed
+from interlock.contract import Contract
+from interlock.sql import text
+
+LINES = records.Form(None, None, 1)
+
+
+class JsonTable(Table):
+    """A block of JSON Lines; `names` are all names that its objects have."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, block: records.Block, contract: Contract) -> None:
+        self._block = block
+        self._split = split = records.split(block, LINES)
+        self.records, self.lines = len(split.starts), block.data.count(b"\n")
+        undecodable = records.undecodable(block.data, split)
+        self.malformed = malformed(split, undecodable, 1)
+        readable = np.flatnonzero(~np.isin(split.whole, undecodable))
+        data = np.frombuffer(bytes(PAD) + block.data + bytes(PAD), dtype=np.uint8)
+        lines = Fields(
+            *(data, parsing.words_of(data)),
+            *(split.field_starts[0][readable] + PAD, split.field_ends[0][readable] + PAD),
+        )
+        there = np.ones(len(lines), dtype=bool)
+        relation = arrow.Relation(
+            len(lines),
+            [
+                arrow.numbers("place", split.whole[readable]),
+                arrow.texts("line", parsing.views(lines), data, there),
+            ],
+        )
+        con.register("lines", relation)
+        # One flat object with every name once.
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE objects AS SELECT place, line FROM lines WHERE CASE WHEN"
+            " coalesce(json_valid(line), false) THEN CASE WHEN json_type(line) = 'OBJECT' THEN"
+            " len(json_keys(line)) = len(list_distinct(json_keys(line))) AND len(list_filter(json_extract(line, '$.*'),"
+            " lambda x: json_type(x) IN ('OBJECT', 'ARRAY'))) = 0 END END"
+        )
+        con.unregister("lines")
+        relation.release()
+        self.names = {
+            name for (name,) in con.execute("SELECT DISTINCT unnest(json_keys(line)) FROM objects").fetchall()
+        }
+        values = ", ".join(
+            f"json_extract_string(line, {text('$.' + _json_name(column.in_file))})" for column in contract.columns
+        )
+        parts = list(arrow.answers(con, f"SELECT {values} FROM objects ORDER BY place"))  # noqa: S608
+        self.places = con.execute("SELECT place FROM objects ORDER BY place").fetchnumpy()["place"]
+        con.execute("DROP TABLE objects")
+        wrong = np.setdiff1d(split.whole[readable], self.places).tolist()
+        self.malformed += [
+            Malformed(place, int(split.lines[place]), rules.JSON, "not one flat JSON object") for place in wrong
+        ]
+        self.malformed.sort(key=lambda item: item.place)
+        super().__init__(
+            con, contract, [Texts.of([part[index] for part in parts]) for index in range(len(contract.columns))]
+        )
+
+    def raw(self, places: Sequence[int]) -> list[bytes]:
+        """The lines."""
+        starts, ends = self._split.starts[places].tolist(), self._split.ends[places].tolist()
+        return [self._block.data[start:end].removesuffix(b"\r") for start, end in zip(starts, ends, strict=True)]
+
+    def lines_of(self, places: Positions) -> Positions:
+        """A record is a line; blank ones lie between."""
+        return self._split.lines[places]
+
+
+def _json_name(name: str) -> str:
+    return '"' + name.replace('"', '\\"') + '"'

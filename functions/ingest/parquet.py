@@ -1,0 +1,117 @@
+"""Parquet: a file's rows, as the engine reads them, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from ingest import arrow, rules
+from ingest.failure import WholeFile
+from ingest.parsing import Positions
+from ingest.tables import Table, Texts, tokens_of
+from interlock.contract import Column, ColumnType, Contract
+from interlock.formats import c_format
+from interlock.sql import quoted, text
+
+_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
+# Kinds of columns that hold a contract's values as they are; every other is read through its text.
+_SAME = {
+    ColumnType.INTEGER: _WHOLE,
+    ColumnType.NUMBER: {"DOUBLE", *_WHOLE},
+    ColumnType.BOOLEAN: {"BOOLEAN"},
+    ColumnType.DATE: {"DATE"},
+    ColumnType.TIMESTAMP: {"TIMESTAMP"},
+}
+# What a number, a truth or a date can be as text, and a null token could mean.
+_WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
+_NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
+
+
+class ParquetTable(Table):
+    """Some rows of a Parquet file, as `rows_of` reads them."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, found: Sequence[arrow.Column], contract: Contract) -> None:
+        self.records, self.lines, self.malformed = len(found[0].there), None, []
+        self.places = np.arange(self.records)
+        super().__init__(con, contract, [item if item.data is None else Texts.of([item]) for item in found])
+
+    def raw(self, places: Sequence[int]) -> list[bytes]:
+        """The values as CSV."""
+        rows = np.array(places, dtype=np.int64)
+        names = [f"r{index}" for index in range(len(self.columns))]
+        cells = ", ".join(f"coalesce('\"' || replace({name}, '\"', '\"\"') || '\"', '')" for name in names)
+        query = f"SELECT concat_ws(',', {cells}) FROM {self._relation('picked', names, rows, rows)}"  # noqa: S608
+        lines = Texts.of([column for (column,) in arrow.answers(self.con, query)]).fields
+        data = lines.data.data
+        return [bytes(data[low:high]) for low, high in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)]
+
+    def lines_of(self, places: Positions) -> Positions:
+        """A Parquet file has no lines."""
+        raise NotImplementedError
+
+
+def kinds_of(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
+    """The engine's type of each column.
+
+    Raises:
+        WholeFile: it is damaged, or has columns that hold more than one value a row.
+    """
+    with damaged():
+        described = con.execute(f"DESCRIBE SELECT * FROM {_scan(path)}").fetchall()  # noqa: S608
+    kinds = {name: kind for name, kind, *_ in described}
+    if nested := [name for name, kind in kinds.items() if kind.endswith("]") or kind.startswith(_NESTED)]:
+        raise WholeFile(rules.UNREADABLE, f"nested columns cannot be judged: {', '.join(nested)}")
+    return kinds
+
+
+def rows_of(
+    con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, kinds: Mapping[str, str]
+) -> Iterator[list[arrow.Column]]:
+    """The contract's columns of a file, some 100,000 rows at a time; the connection is busy meanwhile.
+
+    Raises:
+        WholeFile: it is damaged.
+    """
+    wanted = ", ".join(_read(column, kinds[column.in_file], contract) for column in contract.columns)
+    with damaged():
+        yield from arrow.answers(con, f"SELECT {wanted} FROM {_scan(path)}")  # noqa: S608
+
+
+@contextmanager
+def damaged() -> Iterator[None]:
+    """What the engine cannot read is the file's fault; its own words may hold values and are not repeated.
+
+    Raises:
+        WholeFile: in place of the engine's error.
+    """
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
+        found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
+        raise WholeFile(rules.UNREADABLE, found) from None
+
+
+def _scan(path: Path) -> str:
+    return f"read_parquet({text(str(path))}, binary_as_string=true)"
+
+
+def _read(column: Column, kind: str, contract: Contract) -> str:
+    """A column as its values, where they are the contract's, or as the text that a CSV file would hold."""
+    name = quoted(column.in_file)
+    tokens = tokens_of(contract, column)
+    plain = not any(token.lower() in _WORDS or any(sign.isdigit() for sign in token) for token in tokens)
+    if plain and not column.format and kind in _SAME.get(column.type, ()):
+        return f"CAST({name} AS BIGINT)" if kind in _WHOLE else name
+    if kind.startswith(("DATE", "TIMESTAMP")) and column.format and column.moment:
+        return f"strftime({name}, {text(c_format(column.format))})"
+    if kind.startswith("TIMESTAMP") and column.type is ColumnType.DATE:
+        # Many programs write a date as its midnight.
+        midnight = f"{name} = date_trunc('day', {name})"
+        return f"CASE WHEN {midnight} THEN CAST(CAST({name} AS DATE) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
+    return f"CAST({name} AS VARCHAR)"
