@@ -12,7 +12,7 @@ from infra.function import StageFunction
 from interlock.models import DeployedModel
 
 # `functions/console/routes.py` answers them; a test holds the two lists together.
-PATHS = ("/console", "/console/assets/{name}", "/metrics")
+PATHS = ("/console", "/console/assets/{name}", "/console/openapi", "/metrics")
 MODEL_PATHS = ("", "/runs/{run}", "/windows/{window}", "/reports/{stage}/{subject}/{name}")
 
 

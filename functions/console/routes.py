@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from console.door import Asked, NotFound, Reply
-from console.pages import asset, metrics, model, overview, report, run, window
+from console.pages import asset, metrics, model, openapi, overview, report, run, window
 from console.sources import Sources
 
 
@@ -21,6 +21,7 @@ class Route(NamedTuple):
 ROUTES = (
     Route("/console", overview.show),
     Route("/console/assets/{name}", asset.show),
+    Route("/console/openapi", openapi.show),
     Route("/metrics", metrics.show),
     Route("/console/models/{model}", model.show),
     Route("/console/models/{model}/runs/{run}", run.show),

@@ -34,6 +34,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 PAGES = (
     "/console",
+    "/console/openapi",
     "/console/models/flats",
     "/console/models/flats/runs/run-1",
     "/console/models/flats/windows/20260301T120000-v3",
