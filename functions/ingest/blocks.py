@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from ingest.checks import Check
+from ingest.categories import Categories
+from ingest.checks import Check, Spelled
 from ingest.dataset import keep
 from ingest.judgement import Example
 from ingest.parsing import Mask, Positions
@@ -61,8 +62,7 @@ class Judge:
     def __init__(self, model: DeployedModel, every: Sequence[Check]) -> None:
         self.model = model
         self.every = every
-        self._conditions = [(number, check.condition) for number, check in enumerate(every) if check.condition]
-        self._columns = sorted({name for _, condition in self._conditions for name in _COLUMNS.findall(condition)})
+        self._met: dict[int, Categories] = {}
 
     def judge(self, con: duckdb.DuckDBPyConnection, reader: Reader) -> Block:
         """Read a block and hold it against the rules of one row."""
@@ -72,28 +72,47 @@ class Judge:
             for number, check in enumerate(self.every)
             if check.test is not None and check.index is not None
         ]
-        violated += self._by_engine(table)
+        violated += [
+            (number, self._by_bytes(table, number, check.index, check.spelled))
+            for number, check in enumerate(self.every)
+            if check.spelled is not None and check.index is not None
+        ]
+        violated += self._by_engine(
+            table, [number for number, check in enumerate(self.every) if check.condition and not check.spelled]
+        )
         keys = {number: keys_of(table, check.key) for number, check in enumerate(self.every) if check.key}
         return Block(table, [(number, rows) for number, rows in sorted(violated, key=_number) if len(rows)], keys)
 
-    def _by_engine(self, table: Table) -> list[tuple[int, Positions]]:
-        """One scan: a bit a condition, for the rows that fulfil any."""
-        if not self._conditions or not len(table.places):
+    def _by_bytes(self, table: Table, number: int, index: int, spelled: Spelled) -> Positions:
+        """By the bytes of a column's texts; the engine judges the rows that they leave open."""
+        there = table.columns[index].there
+        marked, unjudged = spelled(table.spelled(index))
+        unjudged &= there
+        rows = np.flatnonzero(marked & there & ~unjudged)
+        if unjudged.any():
+            rows = np.union1d(rows, self._by_engine(table, [number], ~unjudged)[0][1])
+        return rows
+
+    def _by_engine(self, table: Table, numbers: Sequence[int], but: Mask | None = None) -> list[tuple[int, Positions]]:
+        """One scan: a bit a check's condition, for the rows that fulfil any."""
+        if not numbers or not len(table.places):
             return []
-        words = [self._conditions[low : low + _WORD] for low in range(0, len(self._conditions), _WORD)]
+        conditions = {number: self.every[number].condition for number in numbers}
+        words = [numbers[low : low + _WORD] for low in range(0, len(numbers), _WORD)]
         bits = ", ".join(
-            " + ".join(f"CASE WHEN {condition} THEN {1 << bit} ELSE 0 END" for bit, (_, condition) in enumerate(word))
+            " + ".join(f"CASE WHEN {conditions[number]} THEN {1 << bit} ELSE 0 END" for bit, number in enumerate(word))
             + f" AS w{place}"
             for place, word in enumerate(words)
         )
-        anything = " OR ".join(f"({condition})" for _, condition in self._conditions)
+        anything = " OR ".join(f"({condition})" for condition in conditions.values())
+        columns = sorted({name for condition in conditions.values() for name in _COLUMNS.findall(condition)})
         found = table.con.execute(
-            f"SELECT nth, {bits} FROM {table.relation(self._columns)} WHERE {anything}"  # noqa: S608
+            f"SELECT nth, {bits} FROM {table.relation(columns, but)} WHERE {anything}"  # noqa: S608
         ).fetchnumpy()
         return [
             (number, found["nth"][np.asarray(found[f"w{place}"], dtype=np.int64) >> bit & 1 == 1])
             for place, word in enumerate(words)
-            for bit, (number, _) in enumerate(word)
+            for bit, number in enumerate(word)
         ]
 
     def finish(
@@ -116,7 +135,7 @@ class Judge:
             done.violations = violation_lines(table, self.every, found, first_row, first_line)
             done.bad, done.bad_rows = bad_lines(table, source, self.every, found, first_row)
             self._count(done, block, found, first_row, first_line)
-        done.profile = profile(table, self.model.contract, bad, self.model.spec.holdout.key, free)
+        done.profile = profile(table, self.model.contract, bad, self.model.spec.holdout.key, free, self._met)
         if good is not None:
             keep(table, self.model, bad, good)
             done.good = good

@@ -14,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from ingest import rules
-from ingest.parsing import Mask, Values
+from ingest.categories import Categories
+from ingest.parsing import Fields, Mask, Values
+from ingest.patterns import Pattern
 from interlock.contract import Column, ColumnType, Contract, Metric, QualityRule, Severity
 from interlock.formats import TEXT_FORMATS, c_format
 from interlock.sql import text
@@ -26,6 +28,8 @@ _NUMBER = r"[+-]?({whole}({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
 # JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.
 _INTEGER = r"[+-]?{whole}({mark}0*)?"
 _COMPARED = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
+# Which texts break a rule by their bytes, and which must be judged otherwise [rows].
+Spelled = Callable[[Fields], tuple[Mask, Mask]]
 _TRUE, _FALSE = "('true', '1')", "('false', '0')"
 
 
@@ -34,8 +38,9 @@ class Check:
     """Which rows violate a rule of the contract; `index` and `column` are None for a rule of several columns.
 
     The rows are those for which the SQL `condition` is true, or those that `test` marks in the column, or (`key`) all
-    but the first with the same values in the columns of these indices. `quality` is the id of the contract's quality
-    rule that it counts for.
+    but the first with the same values in the columns of these indices. What `condition` says of a text that is there,
+    `spelled` finds in its bytes: the rows that it marks and those that it leaves to `condition`. `quality` is the id of
+    the contract's quality rule that it counts for.
     """
 
     rule: rules.Rule
@@ -44,6 +49,7 @@ class Check:
     severity: Severity
     condition: str = ""
     test: Callable[[Values], Mask] | None = None
+    spelled: Spelled | None = None
     key: tuple[int, ...] = ()
     quality: str = ""
 
@@ -133,8 +139,13 @@ def _invalid(index: int, column: Column, rule: QualityRule) -> Iterator[str]:
 
 
 def _of_column(index: int, column: Column) -> Iterator[Check]:
-    def found(rule: rules.Rule, condition: str = "", test: Callable[[Values], Mask] | None = None) -> Check:
-        return Check(rule, index, column, column.severity_of(rule.id), condition, test)
+    def found(
+        rule: rules.Rule,
+        condition: str = "",
+        test: Callable[[Values], Mask] | None = None,
+        spelled: Spelled | None = None,
+    ) -> Check:
+        return Check(rule, index, column, column.severity_of(rule.id), condition, test, spelled)
 
     value = f"v{index}"
     there = f"{value} IS NOT NULL"
@@ -156,8 +167,8 @@ def _of_column(index: int, column: Column) -> Iterator[Check]:
         yield found(rules.MAXIMUM, test=high)
     if column.multiple_of is not None:
         yield found(rules.MULTIPLE_OF, f"{there} AND {_no_multiple(value, column)}")
-    for rule, condition in _of_text(value, column):
-        yield found(rule, f"{there} AND {condition}")
+    for rule, condition, spelled in _of_text(value, column):
+        yield found(rule, f"{there} AND {condition}", spelled=spelled)
     if column.timezone is not None:
         zoned = f"regexp_matches(r{index}, '{_ZONE}')"
         yield found(rules.TIMEZONE, f"{there} AND {'NOT ' if column.timezone else ''}{zoned}")
@@ -166,21 +177,33 @@ def _of_column(index: int, column: Column) -> Iterator[Check]:
         listed = np.array([kind(item) for item in column.allowed], dtype=kind)
         yield found(rules.ALLOWED, test=lambda values: values.there & ~np.isin(np.asarray(values.values), listed))
     elif column.allowed is not None:
-        yield found(rules.ALLOWED, f"{there} AND {_not_among(index, column, column.allowed)}")
+        spelled = _unlisted(column.allowed) if column.type is ColumnType.STRING else None
+        yield found(rules.ALLOWED, f"{there} AND {_not_among(index, column, column.allowed)}", spelled=spelled)
 
 
-def _of_text(value: str, column: Column) -> Iterator[tuple[rules.Rule, str]]:
+def _of_text(value: str, column: Column) -> Iterator[tuple[rules.Rule, str, Spelled | None]]:
     """Rules of a text that is there, and the conditions that it breaks them."""
     lengths = [f"length({value}) < {column.min_length}"] if column.min_length is not None else []
     lengths += [f"length({value}) > {column.max_length}"] if column.max_length is not None else []
     if lengths:
-        yield rules.LENGTH, f"({' OR '.join(lengths)})"
+        yield rules.LENGTH, f"({' OR '.join(lengths)})", None
     if column.pattern is not None:
-        yield rules.PATTERN, f"NOT regexp_matches({value}, {text(column.pattern)})"
+        pattern = Pattern.read(column.pattern)
+        yield rules.PATTERN, f"NOT regexp_matches({value}, {text(column.pattern)})", pattern.missed if pattern else None
     if column.format is not None and column.type is ColumnType.STRING:
         form = TEXT_FORMATS[column.format]
         right = f"regexp_full_match({value}, {text(form.pattern)}) AND length({value}) <= {form.longest}"
-        yield rules.FORMAT, f"NOT ({right})"
+        yield rules.FORMAT, f"NOT ({right})", None
+
+
+def _unlisted(allowed: tuple[str, ...]) -> Spelled | None:
+    """Which texts are not in the list; None when the list holds longer ones than can be looked up."""
+    listed = Categories(allowed)
+
+    def spelled(fields: Fields) -> tuple[Mask, Mask]:
+        return listed.find(fields) < 0, np.zeros(len(fields), dtype=bool)
+
+    return spelled if len(listed.texts) == len(allowed) else None
 
 
 def _not_among(index: int, column: Column, allowed: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 Everything here is careful and quick: it reads the usual ways of writing a value and says which fields it did not read.
 Those are read by the engine's exact rules (`ingest.checks.typed`); nothing is read here that they would not take.
 
-Positions are those of a block's bytes with `PAD` bytes in front, so that a word can end at any field's end.
+Positions are those of a block's bytes with `PAD` bytes before and behind, so that words can be read around any field.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-PAD = 16
+PAD = 64
 # Rows at a time: what is computed on the way stays in the processor's cache.
 _SLICE = 1 << 14
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ingest.categories import Categories
 from ingest.parsing import Mask
 from ingest.tables import Table
 from interlock.contract import Column, ColumnType, Contract
@@ -25,21 +26,19 @@ def free_texts(table: Table, contract: Contract) -> frozenset[int]:
     Counting every one of them would tell nobody anything; their lengths are kept.
     """
     columns = [index for index, column in enumerate(contract.columns) if column.type is ColumnType.STRING]
-    if not columns:
-        return frozenset()
-    counts = ", ".join(f"count(r{index}), count(DISTINCT r{index})" for index in columns)
-    found = table.con.execute(
-        f"SELECT {counts} FROM {table.relation([f'r{index}' for index in columns])} WHERE nth < {_SAMPLE}"  # noqa: S608
-    ).fetchall()[0]
+    found = {index: table.distinct(index, _SAMPLE) for index in columns}
     return frozenset(
-        index
-        for index, count, distinct in zip(columns, found[::2], found[1::2], strict=True)
-        if distinct > MAX_CATEGORIES and distinct > count / 2
+        index for index, (count, different) in found.items() if different > MAX_CATEGORIES and different > count / 2
     )
 
 
-def profile(table: Table, contract: Contract, bad: Mask, salt: str, free: frozenset[int]) -> Profile:
-    """Profile a block without its bad rows; `salt` hides the texts of restricted columns."""
+def profile(
+    table: Table, contract: Contract, bad: Mask, salt: str, free: frozenset[int], met: dict[int, Categories]
+) -> Profile:
+    """Profile a block without its bad rows; `salt` hides the texts of restricted columns.
+
+    `free` are the columns of free text, `met` the texts of the others that were met so far.
+    """
     good = ~bad
     rows = int(good.sum())
     numbers, texts = {}, {}
@@ -47,7 +46,7 @@ def profile(table: Table, contract: Contract, bad: Mask, salt: str, free: frozen
         found = table.columns[index]
         there = found.there & good
         if found.values is None or column.type is ColumnType.BOOLEAN:
-            texts[column.name] = _texts(table, index, column, bad, salt, free=index in free)
+            texts[column.name] = _texts(table, index, column, bad, salt, None if index in free else met)
         elif column.restricted:
             # Bounds and bins of numbers would be values.
             count = int(there.sum())
@@ -101,21 +100,25 @@ def _counted(numbers: npt.NDArray[np.float64]) -> dict[int, int]:
     return {first + place: int(counts[place]) for place in np.flatnonzero(counts).tolist()}
 
 
-def _texts(table: Table, index: int, column: Column, bad: Mask, salt: str, *, free: bool) -> TextProfile:
+def _texts(
+    table: Table, index: int, column: Column, bad: Mask, salt: str, met: dict[int, Categories] | None
+) -> TextProfile:
     """How many texts there are, how long, and, apart from free text, which are the most frequent."""
     there = table.columns[index].there & ~bad
     count = int(there.sum())
     categories: dict[str, int] = {}
-    if count and not free:
-        counted = table.con.execute(
-            f"SELECT v{index}::VARCHAR, count(*) FROM {table.relation([f'v{index}'], ~there)}"  # noqa: S608
-            f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_CATEGORIES}"
-        ).fetchall()
+    truths = table.columns[index].values
+    if count and met is not None:
+        if truths is None:
+            counted = table.counted(index, there, MAX_CATEGORIES, met)
+        else:
+            true = int(truths[there].sum())
+            both = (("false", count - true), ("true", true))
+            counted = sorted(((name, number) for name, number in both if number), key=lambda item: -item[1])
         # A restricted column keeps how many there are of each, not which they are.
         categories = {masked(text, salt) if column.restricted else text: number for text, number in counted}
     lengths = None
     if count and not column.restricted:
-        truths = table.columns[index].values
         lengths = (table.lengths(index) if truths is None else np.where(truths, len("true"), len("false")))[there]
     return TextProfile(
         count=count,

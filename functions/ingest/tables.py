@@ -16,12 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest import arrow, parsing, records, rules
+from ingest.categories import Categories
 from ingest.checks import typed
 from ingest.parsing import PAD, Fields, Mask, Positions, Values
 from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
 
 _DAY = 86_400_000_000
+# Different texts that are counted by their numbers, and rows that are looked at for new ones.
+_MANY, _SAMPLE = 5_000, 5_000
 _NOTHING = np.zeros(PAD, dtype=np.uint8)
 # The years 1 to 9999, in days since 1970.
 _FIRST_DAY, _LAST_DAY = (int(np.datetime64(day, "D").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
@@ -130,6 +133,37 @@ class Table(ABC):
         if before is not None:
             lengths -= before[fields.ends] - before[fields.starts]
         return lengths
+
+    def spelled(self, index: int) -> Fields:
+        """The bytes of a text column's texts [rows]; anything where one is missing."""
+        return self._texts(index).fields
+
+    def distinct(self, index: int, rows: int) -> tuple[int, int]:
+        """How many of the first rows have a text in a text column, and how many different ones."""
+        there = np.flatnonzero(self.columns[index].there[:rows])
+        return len(there), len(set(self.texts(index, there)))
+
+    def counted(self, index: int, rows: Mask, most: int, met: dict[int, Categories]) -> list[tuple[str, int]]:
+        """The most frequent texts of a text column among these rows [rows], and how often each is there.
+
+        Counted by the texts that were `met` so far, by column; by the engine when they are many.
+        """
+        places, fields = np.flatnonzero(rows), self.spelled(index)
+        known = met.get(index) or Categories(self._contract.columns[index].allowed or ())
+        numbers = known.find(fields.part(places))
+        while len(new := np.flatnonzero(numbers < 0)):
+            texts = {str(value) for value in self.texts(index, places[new[:_SAMPLE]])}
+            more = Categories([*known.texts, *sorted(texts)])
+            if len(more.texts) < len(known.texts) + len(texts) or len(more.texts) > _MANY:
+                return self.con.execute(
+                    f"SELECT v{index}, count(*) FROM {self.relation([f'v{index}'], ~rows)}"  # noqa: S608
+                    f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {most}"
+                ).fetchall()
+            met[index] = known = more
+            numbers[new] = known.find(fields.part(places[new]))
+        counts = np.bincount(numbers, minlength=len(known.texts)).tolist()
+        found = [(value, count) for value, count in zip(known.texts, counts, strict=True) if count]
+        return sorted(found, key=lambda item: (-item[1], item[0]))[:most]
 
     def _texts(self, index: int) -> Texts:
         read = self._read[index]
