@@ -40,6 +40,11 @@ class Family:
         for each in states:
             self.add(float(each == current), **labels, **{self.name: each})
 
+    @property
+    def sample(self) -> str:
+        """What its samples are called."""
+        return self.name + _SUFFIX[self.kind]
+
     def lines(self) -> Iterable[str]:
         """The family as text; nothing without samples."""
         if not self._samples:
@@ -50,7 +55,7 @@ class Family:
         yield f"# HELP {self.name} {_escaped(self.help)}"
         for labels, value in self._samples:
             listed = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-            yield f"{self.name}{_SUFFIX[self.kind]}{{{listed}}} {_number(value)}"
+            yield f"{self.sample}{{{listed}}} {_number(value)}"
 
 
 def exposition(families: Iterable[Family]) -> str:

@@ -21,6 +21,7 @@ import yaml
 from cli import inference
 from cli.executions import Run
 from cli.target import Target
+from tests.unit.console.world import expressions
 
 from .conftest import CENSUS, HOME, RENT, ROOT
 from .test_bad_requests import ROW
@@ -141,6 +142,11 @@ def test_prometheus_scrapes_through_the_proxy_and_answers(
         assert _asked(address, 'count(interlock_datasets{job="interlock"})', tmp_path / "log")[0]["value"][1] == "5"
         (rows,) = _asked(address, f'sum(interlock_dataset_rows{{model="{RENT}",use!="bad"}})', tmp_path / "log")
         assert float(rows["value"][1]) >= 1500
+        for query in expressions(json.loads((ROOT / "docs/grafana.json").read_text("utf-8"))):
+            if not query.startswith(("label_values", "prometheus")):
+                asked = {"query": query.replace("$model", ".*")}
+                answer = httpx.get(f"http://{address}/api/v1/query", params=asked, trust_env=False).json()
+                assert answer["status"] == "success", (query, answer)
     finally:
         process.terminate()
         process.wait(10)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from console.openmetrics import CONTENT_TYPE, Family, exposition
-from interlock.records import Check, CheckStatus
+from console.pages.metrics import Families
+from infra.build import ROOT
+from interlock.records import Check, CheckStatus, LiveRelease
 from interlock.steps import StepVerdict
-from tests.unit.console.world import NOW, World, candidate, flats, get, live
+from tests.unit.console.world import NOW, World, candidate, expressions, flats, get, live
 from tests.unit.monitor import world as monitored
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -87,17 +91,21 @@ def test_a_report_that_was_removed_costs_the_columns_and_nothing_else(checked: W
     assert "interlock_column_statistic" not in names
 
 
-def test_a_release_under_way_is_told_with_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World().serve(monkeypatch)
-    release = live(challenger=candidate(4), share=0.1, mode="canary", state="baking")
-    step = StepVerdict(
-        model="flats", release="r", version=4, champion=3, mode="canary", step=0, steps=2, share=0.1, began=NOW, at=NOW,
-        revision=release.revision, calls=12, champion_calls=120, outcome="wait", reason="", checks=(
+def step(release: LiveRelease) -> StepVerdict:
+    """What a release's step shows so far."""
+    return StepVerdict(
+        model=release.model, release="r", version=4, champion=3, mode="canary", step=0, steps=2, share=0.1, began=NOW,
+        at=NOW, revision=release.revision, calls=12, champion_calls=120, outcome="wait", reason="", checks=(
             Check(id="errors", title="Failed calls", status=CheckStatus.PASS, value=0.25),
         ),
     )  # fmt: skip
+
+
+def test_a_release_under_way_is_told_with_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World().serve(monkeypatch)
+    release = live(challenger=candidate(4), share=0.1, mode="canary", state="baking")
     world.release(release)
-    world.state.put("model#flats", "bake", step)
+    world.state.put("model#flats", "bake", step(release))
     found = scraped()
     assert found[at("interlock_release_state", model="flats", interlock_release_state="baking")] == 1
     assert found[at("interlock_serving_share_ratio", model="flats", role="challenger")] == 0.1
@@ -105,7 +113,7 @@ def test_a_release_under_way_is_told_with_its_calls(monkeypatch: pytest.MonkeyPa
     assert found[at("interlock_release_step_calls", model="flats", role="challenger")] == 12
     assert found[at("interlock_release_step_failed_ratio", model="flats")] == 0.25
     # Of an earlier release nothing is told.
-    world.state.put("model#flats", "bake", step.model_copy(update={"revision": 1}))
+    world.state.put("model#flats", "bake", step(release).model_copy(update={"revision": 1}))
     assert not [name for name, _ in scraped() if "step" in name]
 
 
@@ -121,6 +129,28 @@ def test_a_token_tells_of_its_models_only(monkeypatch: pytest.MonkeyPatch) -> No
     models = {dict(labels)["model"] for _, labels in scraped(scope="rents/read")}
     assert models == {"rents"}
     assert get("/metrics", scope="rents/infer")[0] == 403
+
+
+def test_the_example_dashboard_asks_for_metrics_and_labels_that_there_are(checked: World) -> None:
+    challenger = checked.state.get(LiveRelease, "model#loans", "live")
+    assert challenger is not None
+    release = challenger.model_copy(update={"challenger": candidate(2), "share": 0.1, "state": "baking"})
+    checked.release(release)
+    checked.state.put("model#loans", "bake", step(release))
+    labels: dict[str, set[str]] = {}
+    for name, given_ in scraped():
+        labels.setdefault(name, set()).update(dict(given_))
+    queries = expressions(json.loads((ROOT / "docs/grafana.json").read_text("utf-8")))
+    asked = {name for query in queries for name in re.findall(r"\binterlock_\w+(?=[{,)])", query)}
+    known = {family.sample for family in Families()}
+    assert asked <= known, asked - known
+    # What a person looks at; the rest tells what serves in words.
+    assert {name for name in known - asked if not name.endswith(("_info", "_state"))} <= {
+        "interlock_datasets", "interlock_decisions_total", "interlock_release_changed_timestamp_seconds"
+    }  # fmt: skip
+    for query in queries:
+        for name, within in re.findall(r"(interlock_\w+)\{([^}]*)\}", query):
+            assert set(re.findall(r"(\w+)=", within)) <= labels.get(name, {"model"}), query
 
 
 @given(

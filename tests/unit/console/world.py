@@ -118,3 +118,11 @@ def get(path: str, *, scope: str | None = None, packed: bool = False, **query: s
     if answer.get("isBase64Encoded"):
         body = gzip.decompress(base64.b64decode(body))
     return answer["statusCode"], body.decode(), answer["headers"]
+
+
+def expressions(found: Any) -> list[str]:
+    """Every query of a dashboard, wherever it stands in it."""
+    if isinstance(found, dict):
+        own = [value for name, value in found.items() if name in {"expr", "query"} and isinstance(value, str)]
+        return own + [query for value in found.values() for query in expressions(value)]
+    return [query for value in found for query in expressions(value)] if isinstance(found, list) else []
