@@ -1,9 +1,10 @@
 """Which keys came before, over any number of rows with little memory, and over any number of files.
 
 A key is 64 bits where the value fits into them (a whole number, a decimal, a date) and else 128, the MD5 of its
-unambiguous text. A Bloom filter (Bloom 1970) knows of nearly every new key that it is new. The others are looked for
-among all keys so far, which lie in sorted runs: the newest in memory, older ones in files, of which memory keeps every
-1,024th key, so that looking costs one read a file.
+unambiguous text. Whole numbers that lie close together are a bit each (`ingest.dense`). Of all others a Bloom filter
+(Bloom 1970) knows of nearly every new key that it is new; the rest is looked for among all keys so far, which lie in
+sorted runs: the newest in memory, older ones in files, of which memory keeps every 1,024th key, so that looking costs
+one read a file.
 
 **Key files**, by which uniqueness is judged across the files of a set: little-endian, 24 bytes a key: high 64 bits,
 low 64 bits, row (from 1), sorted by these. Rows whose key has a missing part are not in it.
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ingest.dense import Dense
 from ingest.parsing import Mask, Positions
 
 Halves = npt.NDArray[np.uint64]
@@ -28,6 +30,9 @@ _PAGE = 1024
 _BITS_A_KEY = 12
 _FEWEST_BITS = 1 << 24
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_UNMIX = np.uint64(pow(int(_MIX), -1, 1 << 64))
+# Bits of a key by which the few that may be doubled are found.
+_PREFIX = 16
 _ONE, _6, _12, _32, _63 = (np.uint64(number) for number in (1, 6, 12, 32, 63))
 
 
@@ -53,6 +58,10 @@ class Keys:
         """Keys of values of eight bytes each, spread evenly: multiplying by an odd number loses nothing."""
         return cls(values.view(np.uint64) * _MIX)
 
+    def values(self) -> Halves:
+        """What keys of eight bytes are made of."""
+        return self.high * _UNMIX
+
     def table(self) -> Halves:
         """Both halves [rows, 2]; what has one half has a low half of nothing."""
         return np.column_stack((self.high, np.zeros_like(self.high) if self.low is None else self.low))
@@ -67,9 +76,17 @@ class Seen:
         self._runs: list[_Run] = []
         self._in_memory = self._total = 0
         self._filter = _Filter(_FEWEST_BITS)
+        self._dense: Dense | None = Dense()
 
     def repeated(self, keys: Keys) -> Mask:
         """Which of these rows have a key that came before, here or in an earlier call; all count as seen from now."""
+        if self._dense is not None:
+            again = self._dense.repeated(keys.values()) if keys.low is None else None
+            if again is not None:
+                return again
+            for known in self._dense.numbers():
+                self._add(Keys.of(known).ordered())
+            self._dense = None
         ordered = keys.ordered()
         again = _again(keys, ordered.high)
         maybe = np.flatnonzero(self._filter.maybe(keys.high))
@@ -77,7 +94,7 @@ class Seen:
             some = keys[maybe]
             for run in self._runs:
                 again[maybe] |= run.holds(some)
-        self._add(keys[~again].ordered() if again.any() else ordered)
+        self._add(ordered)
         return again
 
     def close(self) -> None:
@@ -184,7 +201,12 @@ def _again(keys: Keys, ordered: Halves) -> Mask:
     doubled = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(doubled):
         seen: set[tuple[int, ...]] = set()
-        rows = np.flatnonzero(_among(Keys(keys.high), Keys(doubled)))
+        # A table of their first bits knows of nearly every other key that it is none of them.
+        shift = np.uint64(64 - _PREFIX)
+        maybe = np.zeros(1 << _PREFIX, dtype=bool)
+        maybe[(doubled >> shift).view(np.int64)] = True
+        rows = np.flatnonzero(maybe[(keys.high >> shift).view(np.int64)])
+        rows = rows[_among(Keys(keys.high[rows]), Keys(doubled))]
         for row, key in zip(rows.tolist(), map(tuple, keys[rows].table().tolist()), strict=True):
             again[row] = key in seen
             seen.add(key)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import uniqueness
+from ingest import dense, uniqueness
 from ingest.uniqueness import KeyFile, Keys, Seen
 
 
@@ -42,6 +42,33 @@ def test_keys_that_came_before_are_those_of_a_set(
             assert seen.repeated(keys).tolist() == expected
         seen.close()
         assert not list(Path(folder).iterdir())
+
+
+@given(
+    batches=st.lists(
+        st.lists(
+            st.integers(-5, 5) | st.integers(2**20 - 5, 2**20 + 5) | st.sampled_from([-(2**63), 2**63 - 1, 10**8]),
+            min_size=1,
+            max_size=30,
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    few=st.booleans(),
+)
+def test_whole_numbers_that_came_before_are_those_of_a_set(batches: list[list[int]], few: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        # Where hardly any bits are kept, numbers go on as keys after a while.
+        patch.setattr(dense, "_FIRST_BITS", 0 if few else 1 << 24)
+        patch.setattr(dense, "_BITS_A_NUMBER", 1 << 16 if few else 16)
+        seen, known = Seen(Path(folder)), set()
+        for batch in batches:
+            expected = []
+            for number in batch:
+                expected.append(number in known)
+                known.add(number)
+            assert seen.repeated(Keys.of(np.array(batch, dtype=np.int64))).tolist() == expected
+        seen.close()
 
 
 def test_values_of_eight_bytes_are_keys_that_lose_nothing() -> None:
