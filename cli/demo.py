@@ -211,6 +211,7 @@ def _end(story: Story) -> None:
     console.print(
         "\nThe local cloud goes on running. Next:\n"
         "  interlock status              what serves, what ran\n"
+        "  interlock console             the same, and more, in a browser\n"
         "  interlock predict --row …     ask for somebody else\n"
         "  interlock rollback            serve the version before\n"
         "  interlock history --verify    check the ledger\n"

@@ -15,23 +15,20 @@ import http.client
 import json
 import secrets
 import socket
+import ssl
 import sys
 import threading
-from collections.abc import Iterator
-from email.message import Message
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedIOBase
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 
+from cli.framing import LARGEST, framed
 from interlock.aws.http import asked, connect, signed_headers
 from interlock.errors import DependencyUnavailable, InvalidRequest, InvalidSettings, PayloadTooLarge
 
-# The quota of HTTP APIs, which cannot be raised; the signature covers the body, so that it is read whole.
-_LARGEST = 10 * 1024 * 1024
 _CHUNK = 64 * 1024
 # The API gives up after 30 seconds; a client that says nothing for so long is gone.
 _API_SECONDS, _CLIENT_SECONDS = 35.0, 60.0
@@ -107,6 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _CLIENT_SECONDS
     server_version, sys_version = "interlock", ""
+    _kept: http.client.HTTPConnection | None = None
     _own: ClassVar[dict[str, str]] = {
         "cache-control": "no-store",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -122,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._open(parse_qs(parts.query).get("token", [""])[0])
                 return
             self._check_secret()
-            self._hand_on(b"".join(_body(self.rfile, self.headers)))
+            # The signature covers the body, so that it is read whole.
+            self._hand_on(b"".join(framed(self.rfile, self.headers)))
         except Denied as denied:
             self._refuse(denied.status, str(denied))
         except PayloadTooLarge as error:
@@ -195,27 +194,49 @@ class _Handler(BaseHTTPRequestHandler):
         """
         url = self.server.api + self.path
         signature = signed_headers(self.command, url, body, self.server.session, self.headers.get("content-type"))
-        connection = connect(url, _API_SECONDS)
+        connection, answer = self._asked(url, signature, body)
+        if self._pass_through(answer):
+            # It closes itself where the API wants that.
+            self._kept = connection
+        else:
+            connection.close()
+
+    def _asked(
+        self, url: str, signature: dict[str, str], body: bytes
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """The beginning of the API's answer, over the connection of the request before where there is one."""
+        kept, self._kept = self._kept, None
+        connection = kept or connect(url, _API_SECONDS)
         try:
-            connection.putrequest(self.command, asked(url), skip_host=True, skip_accept_encoding=True)
-            for name, value in self.headers.items():
-                if name.lower() not in _NOT_SENT and not name.lower().startswith("x-amz-"):
-                    connection.putheader(name, value)
-            for name, value in signature.items():
-                connection.putheader(name, value)
-            if body or self.command not in _SAFE:
-                connection.putheader("content-length", str(len(body)))
-            connection.endheaders(body or None)
-            answer = connection.getresponse()
+            try:
+                return connection, self._sent(connection, url, signature, body)
+            except (ConnectionError, ssl.SSLError):
+                if kept is None:
+                    raise
+            # Idle ones are closed without a word. Asking anew is safe: whatever the API takes may come twice.
+            kept.close()
+            connection = connect(url, _API_SECONDS)
+            return connection, self._sent(connection, url, signature, body)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise DependencyUnavailable(f"{self.server.api} does not answer: {error}") from error
-        try:
-            self._pass_through(answer)
-        finally:
-            connection.close()
 
-    def _pass_through(self, answer: http.client.HTTPResponse) -> None:
+    def _sent(
+        self, connection: http.client.HTTPConnection, url: str, signature: dict[str, str], body: bytes
+    ) -> http.client.HTTPResponse:
+        connection.putrequest(self.command, asked(url), skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in _NOT_SENT and not name.lower().startswith("x-amz-"):
+                connection.putheader(name, value)
+        for name, value in signature.items():
+            connection.putheader(name, value)
+        if body or self.command not in _SAFE:
+            connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body or None)
+        return connection.getresponse()
+
+    def _pass_through(self, answer: http.client.HTTPResponse) -> bool:
+        """Send the answer on; whether all of it came."""
         self.send_response_only(answer.status, answer.reason)
         sized = answer.length is not None or self.command == "HEAD" or answer.status in {204, 304}
         if not sized and self.request_version == "HTTP/1.0":
@@ -233,8 +254,19 @@ class _Handler(BaseHTTPRequestHandler):
             if not sized:
                 self.wfile.write(b"0\r\n\r\n")
         except (OSError, http.client.HTTPException):
-            # Half an answer must not look like a whole one.
             self.close_connection = True
+            return False
+        whole = not answer.length
+        answer.close()
+        # Half an answer must not look like a whole one.
+        self.close_connection |= not whole
+        return whole
+
+    def finish(self) -> None:
+        """The client's connection ends, and with it the other."""
+        if self._kept is not None:
+            self._kept.close()
+        super().finish()
 
     def _refuse(self, status: int, message: str) -> None:
         """Say why, and end the connection: what else was sent is not looked at."""
@@ -257,55 +289,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Let the answer arrive: closing upon unread bytes resets the connection before it does."""
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(1.0)
-        left = _LARGEST
+        left = LARGEST
         while left > 0 and (taken := len(self.rfile.read1(_CHUNK))):
             left -= taken
 
     def log_message(self, *_words: object) -> None:
         """The API's own log has every call."""
-
-
-def _body(file: BufferedIOBase, headers: Message) -> Iterator[bytes]:
-    """A request's body, in pieces.
-
-    Raises:
-        InvalidRequest: its length is not said, or in two ways; it breaks off.
-        PayloadTooLarge: it is longer than the API takes.
-    """
-    lengths, coding = headers.get_all("content-length", []), headers.get("transfer-encoding", "").lower()
-    if (coding and lengths) or coding not in {"", "chunked"} or len(lengths) > 1:
-        raise InvalidRequest("the length of the body must be said once")
-    if not coding:
-        if lengths:
-            yield _exactly(file, _length(lengths[0], 10))
-        return
-    total = 0
-    while size := _length(file.readline(_CHUNK).split(b";")[0].strip().decode("latin-1"), 16):
-        total += size
-        _length(str(total), 10)
-        yield _exactly(file, size)
-        file.readline(_CHUNK)
-    while file.readline(_CHUNK).strip():
-        continue
-
-
-def _length(text: str, base: int) -> int:
-    if not text.isalnum() or not text.isascii():
-        raise InvalidRequest("the length of the body is not a number")
-    try:
-        found = int(text, base)
-    except ValueError:
-        raise InvalidRequest("the length of the body is not a number") from None
-    if found > _LARGEST:
-        raise PayloadTooLarge(f"the body is larger than {_LARGEST >> 20} MB")
-    return found
-
-
-def _exactly(file: BufferedIOBase, size: int) -> bytes:
-    found = file.read(size)
-    if len(found) < size:
-        raise InvalidRequest("the body breaks off")
-    return found
 
 
 def _same(one: str, other: str) -> bool:

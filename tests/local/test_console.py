@@ -23,7 +23,7 @@ from cli.executions import Run
 from cli.target import Target
 from tests.unit.console.world import expressions
 
-from .conftest import CENSUS, HOME, RENT, ROOT
+from .conftest import CENSUS, HOME, RENT, ROOT, denied
 from .test_bad_requests import ROW
 
 # The tests' cloud lies beside the user's, where the command does not look by itself.
@@ -105,6 +105,17 @@ def test_a_client_that_cannot_sign_gets_the_same_answer(
     assert answer.status_code == 200, answer.text
     outputs = {item["name"]: item["data"] for item in answer.json()["outputs"]}
     assert outputs["probability"][0] == inference.predict(target, CENSUS, [ROW])[0].score
+
+
+def test_without_permissions_a_page_fails_and_predictions_do_not(
+    console: Console, target: Target, champions: dict[str, Run]
+) -> None:
+    with denied(target, "console-show"):
+        failed = console.get("/console")
+        assert failed.status_code == 500
+        assert "AccessDenied" not in failed.text
+        assert inference.predict(target, CENSUS, [ROW])[0].label
+    assert console.get("/console").status_code == 200
 
 
 def test_prometheus_scrapes_through_the_proxy_and_answers(

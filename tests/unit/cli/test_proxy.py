@@ -6,6 +6,7 @@ import hashlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Api:
     pieces: list[bytes] = field(default_factory=lambda: [b"{}"])
     go_on: threading.Event = field(default_factory=threading.Event)
     status: int = 200
+    connections: int = 0
+    hangs_up: bool = False
 
     def verified(self, call: Call) -> bool:
         """Whether the signature is right, by the other implementation of it."""
@@ -66,6 +69,10 @@ def api() -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self) -> None:
+            found.connections += 1
+            super().setup()
+
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -73,8 +80,11 @@ def api() -> Iterator[Api]:
             self.send_response(found.status)
             for name, value in found.headers.items():
                 self.send_header(name, value)
+            # As a server does with what is idle: without a word.
+            self.close_connection = found.hangs_up
             if len(found.pieces) == 1:
-                self.send_header("content-length", str(len(found.pieces[0])))
+                if "content-length" not in found.headers:
+                    self.send_header("content-length", str(len(found.pieces[0])))
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(found.pieces[0])
@@ -241,6 +251,28 @@ def test_bodies_pass_through_piece_by_piece(proxy: Proxy, api: Api) -> None:
         assert b"".join(pieces) == b"secondthird"
     assert api.calls[0].body == b"one two three"
     assert api.verified(api.calls[0])
+
+
+def test_a_client_s_connection_has_one_to_the_api_and_a_new_one_when_that_ends(proxy: Proxy, api: Api) -> None:
+    headers = {"authorization": f"Bearer {proxy.bearer}"}
+    with httpx.Client(base_url=proxy.origin, headers=headers, trust_env=False) as client:
+        for number in range(3):
+            assert client.post("/v2", content=b"x" * number).status_code == 200
+        assert client.head("/v2").status_code == 200
+        assert api.connections == 1
+        api.hangs_up = True
+        assert client.get("/v2").status_code == 200
+        ended = time.monotonic() + 5
+        while api.connections == 1 and time.monotonic() < ended:
+            assert client.post("/v2").status_code == 200
+        assert api.connections >= 2
+    assert [call.body for call in api.calls[:3]] == [b"", b"x", b"xx"]
+
+
+def test_half_an_answer_does_not_look_like_a_whole_one(proxy: Proxy, api: Api) -> None:
+    api.headers["content-length"], api.hangs_up = "100", True
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask(proxy)
 
 
 def test_the_largest_body_that_the_api_takes_and_one_byte_more(proxy: Proxy, api: Api) -> None:
