@@ -30,6 +30,11 @@ def show(found: Judgement) -> None:
     for outcome in found.outcomes:
         if outcome.status is not CheckStatus.PASS and outcome.rule not in said:
             console.print(f"  [{_TONES[outcome.status]}]{_safe(_sentence(outcome))}[/]")
+    if (training := found.training) is not None and training.drift.state == "drift":
+        names = ", ".join(training.drift.drifted)
+        console.print(
+            f"  [yellow]drift in {_safe(training.drift.extent)} beside {_safe(training.told)}[/]: {_safe(names)}"
+        )
     table("", ("column", "rule", "rows", "first found"), [_row(item) for item in found.worst_first])
     for line in _changes(found):
         console.print(f"  [dim]{_safe(line)}[/]")

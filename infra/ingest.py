@@ -34,7 +34,7 @@ class Ingest(Construct):
         claim.accept(owners, "Executions of its own workflow; their names are made at run time.")
         validate = (
             _engine(self, foundation, "validate", "Judges an upload against its contract")
-            .reads("incoming/", "reports/")
+            .reads("incoming/", "reports/", "training/")
             .sees_state()
             .writes("datasets/", "quarantine/", "reports/")
         )
@@ -45,9 +45,6 @@ class Ingest(Construct):
             .reads("incoming/", "parts/")
             .writes("sets/")
         )
-        # Or S3 says of a missing file that it is forbidden.
-        parts = {"StringLike": {"s3:prefix": ["parts/*"]}}
-        plan.may("tell what is missing", ["s3:ListBucket"], [foundation.data.bucket_arn], parts)
         part = (
             _engine(self, foundation, "part", "Judges one file of a set")
             .reads("parts/", "sets/")
@@ -60,10 +57,14 @@ class Ingest(Construct):
         )
         merge = (
             _engine(self, foundation, "merge", "Judges a set as a whole")
-            .reads("incoming/", "datasets/", "quarantine/", "reports/", "sets/")
+            .reads("incoming/", "datasets/", "quarantine/", "reports/", "sets/", "training/")
             .sees_state()
             .writes("datasets/", "quarantine/", "reports/")
         )
+        # Or S3 says of a missing file that it is forbidden.
+        for function, prefix in ((plan, "parts/*"), (validate, "training/*"), (merge, "training/*")):
+            only = {"StringLike": {"s3:prefix": [prefix]}}
+            function.may("tell what is missing", ["s3:ListBucket"], [foundation.data.bucket_arn], only)
         admit = (
             StageFunction(self, foundation, "ingest", "admit", "Makes an upload a dataset")
             .reads("reports/")

@@ -43,8 +43,13 @@ _METRICS = {
         "`batches` (5): how many of the last datasets",
         "good rows whose value none of them had",
     ),
+    Metric.DRIFTED_COLUMNS: (
+        "table",
+        "",
+        "features and target that drifted from what the serving version was trained on; without a rule it is told only",
+    ),
 }
-_OWN = {Metric.COMPARE, Metric.FRESHNESS, Metric.ROW_COUNT_CHANGE, Metric.NEW_CATEGORIES}
+_OWN = {Metric.COMPARE, Metric.FRESHNESS, Metric.ROW_COUNT_CHANGE, Metric.NEW_CATEGORIES, Metric.DRIFTED_COLUMNS}
 
 
 def documents() -> dict[str, str]:

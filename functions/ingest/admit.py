@@ -8,14 +8,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.judgement import Judgement
+from ingest.judgement import BesideTraining, Judgement
 from interlock.aws.bus import EventBus
 from interlock.aws.claims import conclude
 from interlock.aws.datasets import Datasets
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
-from interlock.events import DatasetAdmitted
+from interlock.events import DatasetAdmitted, DatasetDrifted
 from interlock.ledger import Decision
 from interlock.observability import logger, observed
 from interlock.records import ClaimStatus, Dataset, ObjectRef, Repeat
@@ -78,7 +78,19 @@ def admit(
         )
     without = [item.id for item in datasets.in_training(new.contract_sha256, without=new.claim)]
     there = [item.id for item in datasets.in_training(new.contract_sha256)]
-    ledger.append(_decision(status, new, kept, without, there, actor))
+    ledger.append(_decision(status, new, kept, without, there, actor, judgement.training))
+    training = judgement.training
+    if training and training.drift.state == "drift" and status is ClaimStatus.ADMITTED:
+        bus.publish(
+            DatasetDrifted(
+                model=kept.model,
+                dataset=kept.id,
+                claim=new.claim,
+                run=training.run,
+                columns=training.drift.drifted,
+                report=new.report.uri,
+            )
+        )
     if there != without:
         bus.publish(DatasetAdmitted(model=kept.model, dataset=kept.id, claim=new.claim, rows=kept.rows))
     conclude(state, new.claim, status, execution, now, new.origin)
@@ -86,7 +98,13 @@ def admit(
 
 
 def _decision(
-    status: ClaimStatus, new: Dataset, kept: Dataset, without: list[str], there: list[str], actor: str
+    status: ClaimStatus,
+    new: Dataset,
+    kept: Dataset,
+    without: list[str],
+    there: list[str],
+    actor: str,
+    training: BesideTraining | None,
 ) -> Decision:
     """What the ledger keeps; `there` and `without` are the datasets in training with this upload and without it."""
     repeated = status is ClaimStatus.DUPLICATE
@@ -114,6 +132,11 @@ def _decision(
             "sha256": new.source.sha256,
             "contract": judged.contract_version,
             "report": judged.report.uri,
+            **(
+                {"beside_run": training.run, "drift": training.drift.state, "drifted": list(training.drift.drifted)}
+                if training
+                else {}
+            ),
         },
     )
 

@@ -9,6 +9,7 @@ from interlock.contract import ColumnType, Severity
 from interlock.records import CheckStatus, Mode, ObjectRef, Origin
 from interlock.schema import Model
 from interlock.spec import ModelId
+from interlock.stats.drift.verdict import WindowDrift
 
 
 class Example(Model):
@@ -115,6 +116,24 @@ class ColumnReport(Model):
     changed: bool = False
 
 
+class BesideTraining(Model):
+    """The good rows beside the `rows` that `run` was trained on; `version` is the one that serves, None when none does.
+
+    `drift` is judged as a window of traffic is (`monitoring.drift` of model.yaml), from profiles alone.
+    """
+
+    run: str
+    version: int | None
+    rows: int
+    drift: WindowDrift
+
+    @property
+    def told(self) -> str:
+        """Beside what, in words."""
+        what = f"what version {self.version} was trained on" if self.version else f"the training data of run {self.run}"
+        return f"{what} ({self.rows:,} rows)"
+
+
 class Judgement(Model):
     """The verdict on an upload. Rows are counted in the file; a row with several errors is one bad row.
 
@@ -142,6 +161,7 @@ class Judgement(Model):
     judged_at: datetime
     previous: Previous | None = None
     columns: tuple[ColumnReport, ...] = ()
+    training: BesideTraining | None = None
     mode: Mode = Mode.APPEND
     uploaded_at: datetime | None = None
     content_sha256: str | None = None

@@ -19,6 +19,7 @@ from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, Qu
 from interlock.records import CheckStatus
 from interlock.report import number
 from interlock.sandbox import Answer, answer
+from interlock.stats.drift.verdict import WindowDrift
 from interlock.stats.profile import Profile
 
 _SECONDS = {Unit.MINUTES: 60, Unit.HOURS: 3600, Unit.DAYS: 86_400}
@@ -52,6 +53,7 @@ class Measured:
         profile: of the good rows; None when there is none.
         answers: of the sql rules, by their id (see `answers`); those that are missing were not asked.
         uploaded_at: when the file came.
+        drift: the good rows beside what the model was trained on; None when there is nothing to compare with.
     """
 
     rows: int
@@ -59,6 +61,7 @@ class Measured:
     profile: Profile | None
     answers: Mapping[str, Answer]
     uploaded_at: datetime
+    drift: WindowDrift | None = None
 
 
 def answers(contract: Contract, good_rows: Sequence[Path], *, memory_mb: int = 512) -> dict[str, Answer]:
@@ -83,6 +86,7 @@ def settle(
     before: Sequence[Before],
     uploaded_at: datetime,
     *,
+    drift: WindowDrift | None = None,
     memory_mb: int = 512,
 ) -> tuple[Outcome, ...]:
     """Hold every rule about the file against what the engine found; one that fails joins the problems that reject it.
@@ -93,6 +97,7 @@ def settle(
         good_rows: the Parquet files of its good rows; none when it is rejected already.
         before: the last admitted datasets, the newest first.
         uploaded_at: when the file came.
+        drift: its good rows beside what the model was trained on.
         memory_mb: what a query may use.
     """
     if not judged.rows:
@@ -105,6 +110,7 @@ def settle(
             profile=judged.profile,
             answers=answers(contract, good_rows, memory_mb=memory_mb) if good_rows else {},
             uploaded_at=uploaded_at,
+            drift=drift,
         ),
         before,
     )
@@ -186,6 +192,8 @@ def _measure(rule: QualityRule, contract: Contract, measured: Measured, before: 
             return _change(rule, measured.rows, before)
         case Metric.NEW_CATEGORIES:
             return _new_categories(rule, measured.profile, before)
+        case Metric.DRIFTED_COLUMNS:
+            return _drifted(rule, measured.drift)
         case _:
             count = measured.counts[rule.id]
             share = 100 * count / measured.rows if measured.rows else 0.0
@@ -240,11 +248,23 @@ def _new_categories(rule: QualityRule, profile: Profile | None, before: Sequence
     return _Value(value, f"{count:,} of {profile.rows:,} good rows ({number(share)}%) have a {name} never seen before")
 
 
+def _drifted(rule: QualityRule, drift: WindowDrift | None) -> _Value:
+    if drift is None:
+        return _Value(None, "nothing has been trained yet to compare with", comparable=False)
+    if drift.state == "too_few":
+        return _Value(None, f"{drift.rows:,} good rows are too few to judge", comparable=False)
+    names, every = drift.drifted, len(drift.columns)
+    value = 100 * len(names) / every if rule.unit is Unit.PERCENT else len(names)
+    which = f": {', '.join(names)}" if names else ""
+    return _Value(value, f"{len(names)} of {every} columns have drifted from the training data{which}")
+
+
 _UNIT = {Unit.PERCENT: "%", Unit.ROWS: " rows", **{unit: f" {unit}" for unit in _SECONDS}}
 
 
 def _limit(limit: Limit, unit: Unit, metric: Metric) -> str:
-    suffix = "" if metric is Metric.SQL else _UNIT[unit]
+    bare = metric is Metric.SQL or (metric is Metric.DRIFTED_COLUMNS and unit is Unit.ROWS)
+    suffix = "" if bare else _UNIT[unit]
     return _SPOKEN[limit.operator].format(*map(number, limit.value)) + suffix
 
 
@@ -273,6 +293,7 @@ def _name(rule: QualityRule) -> str:
         Metric.FRESHNESS: "freshness",
         Metric.ROW_COUNT_CHANGE: "change of the number of rows",
         Metric.NEW_CATEGORIES: "new categories",
+        Metric.DRIFTED_COLUMNS: "drift from the training data",
     }[rule.metric]
     return f"{spoken} of {', '.join(rule.columns)}" if rule.columns else spoken
 

@@ -97,6 +97,12 @@ NEW_CATEGORIES = Rule(
     "a coding has changed, or columns are mixed up",
     "check the export; if the values are real, change the rule",
 )
+DRIFTED_COLUMNS = Rule(
+    "drifted_columns",
+    "more columns have drifted from the training data than a quality rule allows",
+    "the model that serves has learned from other data, or the export holds another population",
+    "check the export; if the change is real, change the rule and train anew",
+)
 SQL = Rule(
     "sql",
     "a query of the contract gives a number that it must not give",
@@ -188,13 +194,14 @@ OF_THE_FILE = {
     Metric.FRESHNESS: FRESHNESS,
     Metric.ROW_COUNT_CHANGE: ROW_COUNT_CHANGE,
     Metric.NEW_CATEGORIES: NEW_CATEGORIES,
+    Metric.DRIFTED_COLUMNS: DRIFTED_COLUMNS,
     Metric.SQL: SQL,
 }
 
 ABOUT_THE_FILE = (
     *(UNREADABLE, TOO_LARGE, CHECKSUM, SAME_FILE, EMPTY, MISSING_COLUMN, UNKNOWN_COLUMN, DUPLICATED_COLUMN),
     *(ROW_COUNT, BAD_ROW_SHARE),
-    *(TOLERANCE, FRESHNESS, ROW_COUNT_CHANGE, NEW_CATEGORIES, SQL),
+    *(TOLERANCE, FRESHNESS, ROW_COUNT_CHANGE, NEW_CATEGORIES, DRIFTED_COLUMNS, SQL),
 )
 ABOUT_A_ROW = (FIELD_COUNT, OPEN_QUOTE, ENCODING, JSON)
 ABOUT_A_VALUE = (

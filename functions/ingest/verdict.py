@@ -13,10 +13,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from ingest.comparison import compare
 from ingest.engine import Judged
-from ingest.judgement import Judgement, Outcome, Previous
+from ingest.judgement import BesideTraining, Judgement, Outcome, Previous
 from ingest.past import Batch, batches
 from ingest.quality import Before, looks_back, settle
 from ingest.report import html
+from ingest.training import beside_training
 from interlock import keys
 from interlock.aws.datasets import Datasets
 from interlock.aws.objects import Objects
@@ -60,10 +61,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Beside:
-    """The last datasets before an upload, the newest first, and how the rules about the upload as a whole came out."""
+    """The last datasets before an upload, the newest first, how the rules about it as a whole came out, and drift."""
 
     before: list[Batch]
     outcomes: tuple[Outcome, ...]
+    training: BesideTraining | None = None
 
 
 def settled(
@@ -84,7 +86,11 @@ def settled(
     count = max(1, looks_back(contract))
     before = batches(Datasets(state, subject.model.id), data, claim, subject.uploaded_at, count)
     known = [Before(batch.dataset.rows, batch.profile) for batch in before]
-    return Beside(before, settle(judged, contract, good_rows, known, subject.uploaded_at, memory_mb=memory_mb))
+    profile = judged.profile
+    training = beside_training(data, state, subject.model, profile) if profile and profile.rows else None
+    drift = training.drift if training else None
+    outcomes = settle(judged, contract, good_rows, known, subject.uploaded_at, drift=drift, memory_mb=memory_mb)
+    return Beside(before, outcomes, training)
 
 
 def write_down(
@@ -137,6 +143,7 @@ def _judgement(subject: Subject, judged: Judged, files: dict[str, ObjectRef], be
         contract_version=contract.version,
         contract_sha256=contract.digest(),
         judged_at=datetime.now(UTC),
+        training=beside.training,
         mode=subject.mode,
         uploaded_at=subject.uploaded_at,
         content_sha256=subject.content_sha256,

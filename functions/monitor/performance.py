@@ -18,14 +18,14 @@ from interlock.stats.bootstrap import Scored, intervals
 from interlock.stats.drift.reference import Reference
 from interlock.stats.fairness import equal_opportunity
 from interlock.stats.metrics import METRICS, metrics_for
+from interlock.stats.performance import captured
 from interlock.stats.performance.estimate import Estimate
-from interlock.stats.performance.expected import Expected, category_places, number_places, worse
-from interlock.stats.performance.losses import Bins
+from interlock.stats.performance.expected import Expected, worse
 from interlock.windows import GroupGap, Performed, Realised, RealisedDay
 from monitor.labels import Labels
-from monitor.traffic import Traffic, plain
+from monitor.traffic import Traffic
 
-# Rows of a window that its estimate is made from, and labelled rows that are resampled.
+# Labelled rows that are resampled.
 _SAMPLE = 20_000
 
 Array = npt.NDArray[Any]
@@ -33,30 +33,11 @@ Array = npt.NDArray[Any]
 
 def estimate(traffic: Traffic, model: DeployedModel, reference: Reference) -> dict[str, Estimate]:
     """The metrics that the window's predictions are expected to reach, without any label."""
+    columns = [column for column in model.features if f"in_{column.name}" in traffic.columns]
     if reference.expected is None or not traffic.rows:
         return {}
-    columns = [column for column in model.features if f"in_{column.name}" in traffic.columns]
-    chosen = ["score", *(_place(reference, column.name, restricted=column.restricted) for column in columns)]
-    found = traffic.sample(", ".join(f"{each} AS c{place}" for place, each in enumerate(chosen)), _SAMPLE)
-    scores = np.asarray(np.ma.filled(found["c0"], np.nan), dtype=np.float64)
-    bins: dict[str, Bins] = {}
-    for place, column in enumerate(columns, start=1):
-        values, name = found[f"c{place}"], column.name
-        if (numbers := reference.numbers.get(name)) is not None:
-            bins[name] = (
-                _captured(values, len(numbers.edges) + 1)
-                if column.restricted
-                else number_places(numbers.edges, plain(values))
-            )
-        elif (known := reference.categories.get(name)) is not None:
-            bins[name] = (
-                _captured(values, len(known.categories) + 1)
-                if column.restricted
-                else category_places(known.categories, values)
-            )
-    if reference.score is not None:
-        bins["(score)"] = number_places(reference.score.edges, scores)
-    return reference.expected.estimated(scores, bins, traffic.rows)
+    found = traffic.sample(captured.chosen(reference, columns), captured.ROWS)
+    return captured.estimated(reference, columns, found, traffic.rows)
 
 
 def realise(
@@ -205,20 +186,3 @@ def _group(name: str, captured: set[str]) -> str:
     """Where a row's group stands: beside its label, or else among its inputs."""
     told = f"labels.{quoted(name)}"
     return f"coalesce({told}, CAST(asked.{quoted(f'in_{name}')} AS VARCHAR))" if f"in_{name}" in captured else told
-
-
-def _place(reference: Reference, name: str, *, restricted: bool) -> str:
-    """What is read of a column: a number, a text, or the captured bin of a restricted one."""
-    column = quoted(f"in_{name}")
-    if restricted:
-        return f"TRY_CAST({column} AS INTEGER)"
-    if name in reference.numbers:
-        return f"TRY_CAST({column} AS FLOAT)"
-    known = reference.categories.get(name)
-    kept = f"CAST({column} AS VARCHAR)"
-    return kept if known is not None and "" in known.categories else f"nullif({kept}, '')"
-
-
-def _captured(values: Array, missing: int) -> Bins:
-    """Captured bins; where there is none, the place of missing values."""
-    return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.int64), missing))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import numpy.typing as npt
 
 from interlock.sql import text
@@ -104,11 +103,6 @@ def engine(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
             "autoload_known_extensions": False,
         }
     )
-
-
-def plain(values: Array) -> npt.NDArray[np.float32]:
-    """Numbers with nan where there is no value."""
-    return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float32), np.nan))
 
 
 def _listed(files: Sequence[Path]) -> str:

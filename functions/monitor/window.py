@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from interlock.contract import Column, ColumnType
 from interlock.models import DeployedModel
-from interlock.report import number
+from interlock.report import ranges
 from interlock.sql import quoted, text
 from interlock.stats.drift.counted import Counted
-from interlock.stats.drift.distribution import Tally, ordered
-from interlock.stats.drift.reference import CategoryReference, NumberReference, Reference, binned, normal_scores
+from interlock.stats.drift.distribution import Tally, ordered, plain
+from interlock.stats.drift.reference import (
+    OTHER,
+    CategoryReference,
+    NumberReference,
+    Reference,
+    binned,
+    counted_categories,
+    normal_scores,
+)
 from interlock.stats.drift.together import SAMPLE, Comparison, compare
 from interlock.stats.drift.verdict import CountedSegment
-from monitor.traffic import Traffic, plain
+from monitor.traffic import Traffic
 
 SCORE, LABEL = "(score)", "(label)"
-_OTHER = "(other)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ def count(traffic: Traffic, model: DeployedModel, reference: Reference) -> Windo
     features = tuple(column for column in model.features if f"in_{column.name}" in traffic.columns)
     columns = _columns(traffic, features, reference.numbers, reference.categories)
     if reference.score is not None:
-        columns += _numbers(traffic, [_Number(SCORE, "score", reference.score, _ranges(reference.score, whole=False))])
+        columns += _numbers(
+            traffic, [_Number(SCORE, "score", reference.score, ranges(reference.score.edges, whole=False))]
+        )
     if reference.label is not None:
         columns.append(_category(traffic, LABEL, "label", reference.label))
     segments = [
@@ -77,7 +85,7 @@ def _columns(
             column.name,
             quoted(f"in_{column.name}"),
             numbers[column.name],
-            _ranges(numbers[column.name], whole=column.type is ColumnType.INTEGER),
+            ranges(numbers[column.name].edges, whole=column.type is ColumnType.INTEGER),
         )
         for column in features
         if column.name in numbers and not column.restricted
@@ -98,7 +106,7 @@ def _columns(
                 name,
                 (*category.counts, category.other),
                 category.missing,
-                [*labels, _OTHER],
+                [*labels, OTHER],
                 condition,
             )
         elif category:
@@ -156,7 +164,7 @@ def _bins(
     counts = traffic.counts(f"TRY_CAST({quoted(name)} AS INTEGER)", condition)
     now = [int(counts.get(place, 0)) for place in range(len(before))]
     # The place after the last category: rare in training, or never seen there.
-    new = now[-1] if labels[-1] == _OTHER and not before[-1] else 0
+    new = now[-1] if labels[-1] == OTHER and not before[-1] else 0
     return Counted(
         column=column,
         bins=tuple(labels),
@@ -165,7 +173,7 @@ def _bins(
         missing_before=missing,
         missing_now=int(counts.get(None, 0)),
         new=new,
-        rest=labels[-1] == _OTHER,
+        rest=labels[-1] == OTHER,
     )
 
 
@@ -175,18 +183,7 @@ def _category(
     found: dict[Any, int] = traffic.counts(f"CAST({quoted(name)} AS VARCHAR)", condition)
     # The model is fed the empty text where a value is missing (interlock.inference).
     missing = int(found.pop(None, 0)) + (0 if "" in reference.categories else int(found.pop("", 0)))
-    known = [int(found.pop(category, 0)) for category in reference.categories]
-    rest = sum(found.values())
-    return Counted(
-        column=column,
-        bins=(*reference.categories, _OTHER),
-        before=(*reference.counts, reference.other),
-        now=(*known, rest),
-        missing_before=reference.missing,
-        missing_now=missing,
-        new=0 if reference.other else rest,
-        rest=True,
-    )
+    return counted_categories(column, reference, found, missing)
 
 
 def _together(traffic: Traffic, features: tuple[Column, ...], reference: Reference) -> Comparison | None:
@@ -208,18 +205,3 @@ def _together(traffic: Traffic, features: tuple[Column, ...], reference: Referen
         for place, column in enumerate(wanted)
     }
     return compare(reference.together, normal_scores(reference, values))
-
-
-def _ranges(reference: NumberReference, *, whole: bool) -> tuple[str, ...]:
-    """The bins in words; of whole numbers by their first and last value."""
-    edges = reference.edges
-    if not edges:
-        return ("all values",)
-    middle = [_range(low, high, whole=whole) for low, high in pairwise(edges)]
-    return (f"below {number(edges[0])}", *middle, f"from {number(edges[-1])}")
-
-
-def _range(low: float, high: float, *, whole: bool) -> str:
-    # The bin of a constant ends just above it.
-    last = max(low, high - 1) if whole else high
-    return number(low) if number(low) == number(last) else f"{number(low)} to {number(last)}"

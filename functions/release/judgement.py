@@ -15,16 +15,15 @@ import numpy as np
 from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Check, CheckStatus, LiveRelease
-from interlock.spec import Experiment, Limit, Release
-from interlock.stats.bootstrap import Interval, Scored, between
+from interlock.spec import Experiment, Release
 from interlock.stats.drift.psi import Counts, joined, psi, psi_noise
-from interlock.stats.metrics import METRICS, Floats, Metric
+from interlock.stats.metrics import METRICS, Floats
 from interlock.stats.quantiles import quantile_bounds
 from interlock.stats.sequential import clustered_mean, exceeds, sequential_difference
 from interlock.stats.shares import wilson
 from interlock.steps import Outcome, StepVerdict
 from release.groups import MIN_ROWS, fairness
-from release.traffic import Arm
+from release.performance import by_labels, labelled, promised
 from release.window import Pair, Window
 
 _PASS, _WARN, _FAIL, _TOO_FEW = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.TOO_FEW
@@ -32,7 +31,6 @@ _PASS, _WARN, _FAIL, _TOO_FEW = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.
 _ERROR_ALPHA = 0.001
 _SCORE_CONFIDENCE = 0.999
 _SCORE_BINS = 10
-_MIN_LABELS = 100
 _PERCENTILE = 0.95
 # Below this a difference in milliseconds is nobody's concern.
 _SLOW_MS = 1.0
@@ -117,7 +115,9 @@ def _settled(model: DeployedModel, plan: Release, window: Window) -> Iterator[Ch
     for name, limit in model.spec.gate.metrics.items():
         metric = METRICS[model.spec.target.kind, name]
         if limit.tolerance is not None and not (model.spec.target.kind is Kind.MULTICLASS and name != "accuracy"):
-            yield _performance(model, metric, limit, window)
+            told = by_labels(model, metric, limit, window)
+            yield told
+            yield promised(model, metric, limit, window, decided=told.status is not _TOO_FEW)
 
 
 def _errors(plan: Release, window: Window) -> Check:
@@ -205,46 +205,13 @@ def _binned(scores: Floats, edges: Floats) -> Counts:
     return np.bincount(np.searchsorted(edges, scores, side="right"), minlength=len(edges) + 1)
 
 
-def _performance(model: DeployedModel, metric: Metric, limit: Limit, window: Window) -> Check:
-    version = window.champion.version
-    one, two = (_labelled(model, arm) for arm in (window.challenger, window.champion))
-    check = Check(
-        id=f"labels:{metric.name}", title=f"{metric.title} against version {version}, by labels", status=_TOO_FEW,
-        limit=f"worse by at most {limit.tolerance:g}",
-        reason=f"{len(one[0])} and {len(two[0])} labels so far; {_MIN_LABELS} of each are wanted",
-    )  # fmt: skip
-    if min(len(one[0]), len(two[0])) < _MIN_LABELS:
-        return check
-    found = between(metric, one, two)
-    better, best = (found.value, found.high) if metric.higher_is_better else (-found.value, -found.low)
-    status, reason = _PASS, f"{len(one[0]):,} and {len(two[0]):,} labels"
-    if math.isnan(found.value):
-        status, reason = _TOO_FEW, "the labels are all of one class"
-    elif best < -(limit.tolerance or 0):
-        status = _FAIL
-    elif better < -(limit.tolerance or 0):
-        status, reason = _WARN, f"{reason}; chance could have made it"
-    return check.model_copy(update={"status": status, "reason": reason, **_interval(found)})
-
-
-def _labelled(model: DeployedModel, arm: Arm) -> tuple[Floats, Scored]:
-    """Labels and answers of the labelled rows, in the form that the metrics want."""
-    known = ~np.isnan(arm.truth)
-    truth = arm.truth[known]
-    if model.spec.target.kind is not Kind.MULTICLASS:
-        return truth, Scored(arm.scores[known], arm.threshold)
-    # Of several classes the named one is captured: all that accuracy needs.
-    one_hot = np.eye(len(model.classes))[arm.places[known]]
-    return truth, Scored(one_hot, arm.threshold)
-
-
 def _experiment(model: DeployedModel, plan: Experiment, window: Window) -> tuple[Check, Outcome]:
     """The A/B test so far."""
     metric = METRICS[model.spec.target.kind, plan.metric]
     assert metric.per_row is not None  # noqa: S101 - DeployedModel takes no other
     means = []
     for arm in (window.challenger, window.champion):
-        y, answers = _labelled(model, arm)
+        y, answers = labelled(model, arm)
         losses = metric.per_row(y, answers.scores, answers.threshold)
         means.append(clustered_mean(losses, arm.units[~np.isnan(arm.truth)]))
     one, two = means
@@ -274,9 +241,3 @@ def _experiment(model: DeployedModel, plan: Experiment, window: Window) -> tuple
         ),
         outcome,
     )  # fmt: skip
-
-
-def _interval(found: Interval) -> dict[str, float | None]:
-    if math.isnan(found.value):
-        return {}
-    return {"value": found.value, "low": found.low, "high": found.high}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from interlock.inference import Value
 from interlock.models import DeployedModel
 from interlock.records import Input, ServedModel
 from interlock.sql import quoted, text
+from interlock.stats.drift.reference import Reference
+from interlock.stats.performance import captured
+from interlock.stats.performance.estimate import Estimate
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,7 +52,8 @@ class Arm:
     """What one version answered. `truth` is NaN where no label came, `units` are those whom the split keeps together.
 
     `milliseconds` [calls]; `scores`, `places`, `truth`, `units` and each of `groups` [rows]. `places` are the answered
-    classes' numbers and empty for a regression.
+    classes' numbers and empty for a regression. `estimated` are the metrics that the answers promise without a label,
+    or nothing, and `unestimated` says why.
     """
 
     version: int
@@ -62,6 +66,8 @@ class Arm:
     truth: Floats
     units: Texts
     groups: Mapping[str, Texts]
+    estimated: Mapping[str, Estimate] = field(default_factory=dict)
+    unestimated: str = ""
 
 
 class Traffic:
@@ -123,6 +129,17 @@ class Traffic:
             units=_texts(rows["unit"]),
             groups={name: _texts(rows[f"group{place}"]) for place, name in enumerate(self._grouped())},
         )
+
+    def estimated(self, version: int, reference: Reference) -> dict[str, Estimate]:
+        """The metrics that a version's answers promise, by what its holdout has taught about it."""
+        columns = [column for column in self._model.features if f"in_{column.name}" in self._there]
+        ((rows,),) = self._con.execute("SELECT count(*) FROM traffic WHERE version = ?", [version]).fetchall()
+        found = self._numpy(
+            f"SELECT {captured.chosen(reference, columns)} FROM traffic WHERE version = ?"  # noqa: S608
+            f" ORDER BY hash(request_id, row) LIMIT {captured.ROWS}",
+            [version],
+        )
+        return captured.estimated(reference, columns, found, rows)
 
     def silent(self, version: int, failures: int = 0) -> Arm:
         """A version that answered nothing."""

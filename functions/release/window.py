@@ -10,16 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from pydantic import ValidationError
 
 from interlock.aws.objects import Objects
+from interlock.errors import ChecksumMismatch
 from interlock.inference import Session, Value, feeds, headline, places, scores
 from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Candidate, LiveRelease, ServedModel
+from interlock.stats.drift.reference import Reference
+from interlock.stats.performance.captured import expected
 from release.traffic import Arm, Floats, Ints, Traffic
 
 _TIMED = 200
 _EMPTY = np.empty(0)
+_NO_REFERENCE = "the training of version {} has kept nothing to estimate by"
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,15 @@ def gather(
     assert began is not None  # noqa: S101
     traffic = Traffic(data, model, began, at, scratch, routed=live.share > 0)
     first = Version(artefacts, champion)
-    one = traffic.arm(champion.version, first.served.threshold)
+    one = _promising(traffic, artefacts, champion, traffic.arm(champion.version, first.served.threshold))
     try:
         second = Version(artefacts, challenger)
         pair, shadow = _compare(traffic, first, second)
-        two = shadow if live.share == 0 else traffic.arm(challenger.version, second.served.threshold)
+        if live.share == 0:
+            two = _shadow_promising(artefacts, challenger, shadow)
+        else:
+            two = traffic.arm(challenger.version, second.served.threshold)
+            two = _promising(traffic, artefacts, challenger, two)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the challenger's, and evidence against it
         pair = Pair(reason=f"it cannot be asked: {type(error).__name__}")
         two = traffic.arm(challenger.version, None)
@@ -102,6 +111,33 @@ def gather(
         if pair.reason:
             two = traffic.silent(challenger.version, failures=one.calls)
     return Window(one, two, pair)
+
+
+def _promising(traffic: Traffic, artefacts: Objects, candidate: Candidate, arm: Arm) -> Arm:
+    """The arm with what its answers promise without a label."""
+    reference = _reference(artefacts, candidate)
+    if reference is None:
+        return replace(arm, unestimated=_NO_REFERENCE.format(candidate.version))
+    return replace(arm, estimated=traffic.estimated(candidate.version, reference))
+
+
+def _shadow_promising(artefacts: Objects, candidate: Candidate, arm: Arm) -> Arm:
+    """The same of answers that nobody got: by the scores alone, since the columns are the champion's captures."""
+    reference = _reference(artefacts, candidate)
+    if reference is None:
+        return replace(arm, unestimated=_NO_REFERENCE.format(candidate.version))
+    if reference.expected is not None and reference.expected.kind is Kind.REGRESSION:
+        return replace(arm, unestimated="in the shadow a regression's error is not estimated")
+    return replace(arm, estimated=expected(reference, arm.scores, {}, len(arm.scores)))
+
+
+def _reference(artefacts: Objects, candidate: Candidate) -> Reference | None:
+    """What a version's training has kept; None when that says nothing of how good it is."""
+    try:
+        found = Reference.from_json(artefacts.get(candidate.reference))
+    except (ValidationError, ChecksumMismatch):
+        return None
+    return found if found.expected is not None else None
 
 
 def _compare(traffic: Traffic, champion: Version, challenger: Version) -> tuple[Pair, Arm]:

@@ -8,8 +8,8 @@ What a rule does with a row that violates it:
 - A rule with a tolerance (`mustBeLessThan: 5`, unit percent) judges the file. The rows that violate it are kept,
   counted and listed as `info`; when the count is beyond the limit the whole file is rejected (`error`), or the report
   says so (`warning`, `info`).
-- A rule about the file alone (rowCount, freshness, rowCountChange, newCategories, sql) has no rows: its outcome rejects
-  or is told like that of a rule with a tolerance.
+- A rule about the file alone (rowCount, freshness, rowCountChange, newCategories, driftedColumns, sql) has no rows: its
+  outcome rejects or is told like that of a rule with a tolerance.
 """
 
 from __future__ import annotations
@@ -145,6 +145,8 @@ class Metric(StrEnum):
     """Rows of the file beyond the median of the last admitted datasets; percent: of that median."""
     NEW_CATEGORIES = "newCategories"
     """Good rows whose value in the column is in none of the last admitted datasets."""
+    DRIFTED_COLUMNS = "driftedColumns"
+    """Columns whose good rows have drifted from what the model was trained on; percent: of those compared."""
 
 
 class Operator(StrEnum):
@@ -161,7 +163,10 @@ class Operator(StrEnum):
 
 
 class Unit(StrEnum):
-    """Rows, percent of the file's rows (of the good rows for newCategories), or a time for freshness."""
+    """Rows, percent of the file's rows (of the good rows for newCategories), or a time for freshness.
+
+    Of driftedColumns, columns and percent of them.
+    """
 
     ROWS = "rows"
     PERCENT = "percent"

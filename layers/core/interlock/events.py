@@ -58,6 +58,16 @@ class FileNotScored(Event):
     reason: str
 
 
+class DatasetDrifted(Event):
+    """An admitted dataset differs from what the serving version, or else the last run, was trained on."""
+
+    dataset: str
+    claim: str
+    run: str
+    columns: tuple[str, ...]
+    report: str
+
+
 class TrainingRequested(Event):
     """A person, a schedule, or a training that found new data waiting asks for a run."""
 

@@ -121,6 +121,58 @@ def test_labels_show_a_challenger_that_is_worse(canary: Make) -> None:
     assert world.check("labels:accuracy").high < -0.05
 
 
+def test_a_challenger_whose_scores_promise_less_is_taken_back_before_any_label(canary: Make) -> None:
+    """It says yes to many whom its own holdout has shown to be none: only the estimate tells."""
+    world = canary(steps=[0.5], limits={"min_agreement": 0.1, "max_score_shift": 50})
+    world.release(2, sigmoid(1.0, 2.0))
+    world.call(1000)
+    assert world.tend().startswith("fail")
+    estimate = world.check("estimate:accuracy")
+    assert estimate.status.value == "fail"
+    assert estimate.high < -0.05
+    assert world.check("labels:accuracy").status.value == "too_few"
+    assert b"estimated without labels" in world.data.read(world.live.report.split("/", 3)[3])  # type: ignore[union-attr]
+
+
+def test_where_there_are_labels_the_estimate_warns_only(canary: Make) -> None:
+    world = canary(steps=[0.5], limits={"min_agreement": 0.1, "max_score_shift": 50})
+    world.release(2, sigmoid(1.0, 2.0))
+    answers = world.call(1000)
+    # By what has become the truth, the new version is right.
+    world.label(answers, lambda item: "yes" if item["row"]["size"] > -2.0 else "no")
+    assert world.tend().startswith("pass")
+    assert world.check("labels:accuracy").status.value == "pass"
+    assert world.check("estimate:accuracy").status.value == "warn"
+    assert "the labels decide" in world.check("estimate:accuracy").reason
+
+
+def test_the_estimate_says_nothing_from_too_little(canary: Make) -> None:
+    world = canary(steps=[0.5], limits={"min_agreement": 0.1, "max_score_shift": 50})
+    world.release(2, sigmoid(1.0, 2.0))
+    world.call(150)
+    assert world.tend().startswith("pass")
+    assert world.check("estimate:accuracy").status.value == "too_few"
+    assert "200 of each are wanted" in world.check("estimate:accuracy").reason
+
+
+def test_a_version_whose_training_kept_nothing_to_estimate_by_is_not_judged_so(canary: Make) -> None:
+    world = canary(steps=[0.5])
+    world.release(2, sigmoid(1.01))
+    key = "models/flats/r2/reference.json"
+    world.artefacts.versions[key, world.artefacts.newest[key]] += b" "
+    world.call(500)
+    assert world.tend().startswith("pass")
+    assert world.check("estimate:accuracy").reason.startswith("the training of version 2 has kept nothing")
+
+
+def test_a_shadow_s_answers_are_estimated_too(canary: Make) -> None:
+    world = canary(mode="shadow", min_calls=60, limits={"min_agreement": 0.1, "max_score_shift": 50})
+    world.release(2, sigmoid(1.0, 2.0))
+    world.call(800)
+    assert world.tend().startswith("fail")
+    assert world.check("estimate:accuracy").status.value == "fail"
+
+
 def test_a_shadow_answers_nobody_and_is_compared_all_the_same(canary: Make) -> None:
     world = canary(mode="shadow", min_calls=60)
     live = world.release(2, sigmoid(1.01))

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from interlock.kind import Kind
 from interlock.records import Candidate, LiveRelease, ObjectRef
+from interlock.stats.performance.expected import Expected
 from interlock.steps import StepVerdict
 from release.judgement import judge
 from release.traffic import Arm
@@ -47,6 +49,40 @@ def arm(random: np.random.Generator, version: int, calls: int, *, right: float =
         units=np.arange(calls).astype(np.str_),
         groups={"place": np.where(random.random(calls) < 0.5, "north", "south")},
     )
+
+
+def calibrated(right: float = 0.85) -> Expected:
+    """What a holdout of 4,000 rows teaches about a version that is right so often."""
+    holdout = arm(np.random.default_rng(9), 1, 4000, right=right)
+    said = np.column_stack([1 - holdout.scores, holdout.scores])
+    return Expected.of(Kind.BINARY, holdout.truth, said, 0.5, {}, {})
+
+
+def test_equal_versions_are_hardly_ever_taken_back_by_their_scores() -> None:
+    expected, random, failed = calibrated(), np.random.default_rng(8), 0
+    for calls in [250] * 200 + [1000] * 100:
+        arms = [replace(arm(random, version, calls), truth=np.full(calls, np.nan)) for version in (1, 2)]
+        one, two = (replace(item, estimated=expected.estimated(item.scores, {}, calls)) for item in arms)
+        check = _estimate(Window(one, two, Pair(reason="no rows")))
+        failed += check.status.value == "fail"
+    print(f"of 300 steps between equal versions {failed} fail by the estimate")
+    assert failed <= 3
+
+
+def test_a_version_that_promises_less_is_taken_back_by_its_scores() -> None:
+    better, worse, random, failed = calibrated(), calibrated(0.70), np.random.default_rng(8), 0
+    for _ in range(50):
+        one, two = (
+            replace(found, truth=np.full(800, np.nan), estimated=expected.estimated(found.scores, {}, 800))
+            for expected, found in ((better, arm(random, 1, 800)), (worse, arm(random, 2, 800, right=0.70)))
+        )
+        failed += _estimate(Window(one, two, Pair(reason="no rows"))).status.value == "fail"
+    assert failed >= 48
+
+
+def _estimate(window: Window) -> Any:
+    checks = judge(MODEL, LIVE, window, NOW + timedelta(minutes=1)).checks
+    return next(item for item in checks if item.id == "estimate:accuracy")
 
 
 def verdicts(runs: int, seed: int, calls: int, **challenger: Any) -> list[StepVerdict]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -26,6 +28,8 @@ from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.records import Input, LiveRelease, Probe, ServedModel
 from interlock.spec import ModelSpec
+from interlock.stats.drift.reference import Reference
+from interlock.stats.performance.expected import Expected
 from interlock.steps import StepVerdict
 from release import tend
 from release.confirm import confirm
@@ -130,6 +134,25 @@ def sigmoid(
     return written
 
 
+@cache
+def reference(file: bytes, threshold: float) -> bytes:
+    """What the training of a version keeps: calibrated on a holdout in which sigmoid(size) is the truth."""
+    random = np.random.default_rng(11)
+    size = random.normal(size=4000).astype(np.float32)
+    found = Reference(numbers={}, categories={})
+    try:
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001 - a file that is no model was never evaluated
+        return found.to_json().encode()
+    place = np.array(["north"] * len(size), dtype=object)
+    (said,) = session.run(["probabilities"], {"size": size[:, None], "place": place[:, None]})
+    if np.isfinite(said).all():
+        y = (random.random(len(size)) < 1 / (1 + np.exp(-size))).astype(int)
+        expected = Expected.of(Kind.BINARY, y, said.astype(np.float64), threshold, {}, {})
+        found = found.model_copy(update={"expected": expected})
+    return found.to_json().encode()
+
+
 @dataclass
 class World:
     """One model's tables, buckets and listeners, one serving instance, and a person who looks on."""
@@ -188,7 +211,10 @@ class World:
             "probe.json",
             Probe(rows={"size": (1.0,), "place": ("north",)}, scores=(0.5,), labels=("yes",)).to_json().encode(),
         )
-        files = {"served": put("served.json", served.to_json().encode()), "reference": put("reference.json", b"{}")}
+        files = {
+            "served": put("served.json", served.to_json().encode()),
+            "reference": put("reference.json", reference(file, threshold)),
+        }
         metadata = {"model": "flats", "run": run, "manifest": f"m{version}"}
         for name, ref in files.items():
             metadata |= file_metadata(name, ref)

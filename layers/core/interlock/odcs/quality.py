@@ -21,8 +21,15 @@ _STANDARD = {
     Metric.ROW_COUNT,
 }
 _TIMES = {Unit.MINUTES, Unit.HOURS, Unit.DAYS}
-_ON_TABLE = {Metric.ROW_COUNT, Metric.DUPLICATE_VALUES, Metric.SQL, Metric.COMPARE, Metric.ROW_COUNT_CHANGE}
-_ON_COLUMN = set(Metric) - {Metric.ROW_COUNT, Metric.ROW_COUNT_CHANGE, Metric.COMPARE}
+_ON_TABLE = {
+    Metric.ROW_COUNT,
+    Metric.DUPLICATE_VALUES,
+    Metric.SQL,
+    Metric.COMPARE,
+    Metric.ROW_COUNT_CHANGE,
+    Metric.DRIFTED_COLUMNS,
+}
+_ON_COLUMN = set(Metric) - {Metric.ROW_COUNT, Metric.ROW_COUNT_CHANGE, Metric.COMPARE, Metric.DRIFTED_COLUMNS}
 _ARGUMENTS = {
     Metric.MISSING_VALUES: {"missingValues"},
     Metric.INVALID_VALUES: {"validValues", "pattern"},
@@ -34,6 +41,7 @@ _SETTINGS = {
     Metric.FRESHNESS: set[str](),
     Metric.ROW_COUNT_CHANGE: {"batches"},
     Metric.NEW_CATEGORIES: {"batches"},
+    Metric.DRIFTED_COLUMNS: set[str](),
 }
 _UNITS = {
     Metric.ROW_COUNT: {Unit.ROWS},

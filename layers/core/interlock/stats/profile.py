@@ -96,6 +96,23 @@ class NumberProfile(Model):
             counts[min(int(kept / width - low / width), bins - 1)] += count
         return [(low + i * width, low + (i + 1) * width, count) for i, count in enumerate(counts)]
 
+    def shared_step(self, other: NumberProfile) -> int | None:
+        """Exponent of the width of cells in which both are counted; None when only buckets are the same for both."""
+        ends = [end for part in (self, other) for end in (part.minimum, part.maximum) if end is not None]
+        step = cell_step(min(ends), max(ends)) if ends else None
+        # Values that lie close together do so in each part.
+        return None if step is None or self.step is None or other.step is None else max(step, self.step, other.step)
+
+    def spans(self, step: int | None = None) -> list[tuple[float, float, int]]:
+        """(low, high, count) of each cell of this width, or of each bucket, from the smallest value up."""
+        if step is not None:
+            cells = self._wider(step)
+            return [(math.ldexp(cell, step), math.ldexp(cell + 1, step), cells[cell]) for cell in sorted(cells)]
+        above = [(*_ends(index), self.positive[index]) for index in sorted(self.positive)]
+        below = [(*_ends(index), self.negative[index]) for index in sorted(self.negative, reverse=True)]
+        middle = [(-TINY, TINY, self.zero)] if self.zero else []
+        return [*((-high, -low, count) for low, high, count in below), *middle, *above]
+
     def merged(self, other: NumberProfile) -> NumberProfile:
         """The profile of both together (Chan, Golub and LeVeque 1979 for the variance)."""
         count = self.count + other.count
@@ -105,7 +122,7 @@ class NumberProfile(Model):
         delta = other.mean - self.mean
         low = min(value for value in (self.minimum, other.minimum) if value is not None)
         high = max(value for value in (self.maximum, other.maximum) if value is not None)
-        step, cells = self._joined_cells(other, cell_step(low, high))
+        step = self.shared_step(other)
         return NumberProfile(
             count=count,
             missing=self.missing + other.missing,
@@ -117,20 +134,16 @@ class NumberProfile(Model):
             positive=_added(self.positive, other.positive),
             negative=_added(self.negative, other.negative),
             step=step,
-            cells=cells,
+            cells={} if step is None else _added(self._wider(step), other._wider(step)),
         )
 
-    def _joined_cells(self, other: NumberProfile, step: int | None) -> tuple[int | None, dict[int, int]]:
-        """The cells of both: values that lie close together do so in each part."""
-        if step is None or self.step is None or other.step is None:
-            return None, {}
-        joined = max(step, self.step, other.step)
+    def _wider(self, step: int) -> dict[int, int]:
+        """The cells as cells of this width, which is not smaller than their own."""
         cells: dict[int, int] = {}
-        for part in (self, other):
-            for cell, count in part.cells.items():
-                wider = cell >> (joined - (part.step or 0))
-                cells[wider] = cells.get(wider, 0) + count
-        return joined, cells
+        for cell, count in self.cells.items():
+            wider = cell >> (step - (self.step or 0))
+            cells[wider] = cells.get(wider, 0) + count
+        return cells
 
     def _buckets(self) -> list[tuple[float, int]]:
         """Each cell's or bucket's middle value and count, from the smallest value up."""
@@ -202,6 +215,13 @@ def cell_step(low: float, high: float) -> int | None:
     # Never finer than the largest value's own last digit, so that a cell's number is a whole one.
     finest = math.frexp(largest)[1] - 53
     return max(finest, math.ceil(math.log2((high - low) / MAX_CELLS))) if high > low else finest
+
+
+def _ends(index: int) -> tuple[float, float]:
+    """Where a bucket of positive values begins and ends."""
+    # The largest float's upper end is out of range.
+    low = GAMMA ** (index - 1)
+    return low, min(low * GAMMA, sys.float_info.max)
 
 
 def _added(one: Mapping[K, int], two: Mapping[K, int]) -> dict[K, int]:

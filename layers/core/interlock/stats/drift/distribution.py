@@ -124,6 +124,11 @@ def ordered(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.sort(as_float32(values[~np.isnan(values)]))
 
 
+def plain(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Numbers with nan where an engine has masked what is missing."""
+    return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float32), np.nan))
+
+
 def as_float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """The values as the model sees them; what is beyond float32 is infinite there too."""
     with np.errstate(over="ignore"):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from interlock.schema import Model
+from interlock.stats.drift.counted import Counted
 from interlock.stats.drift.distribution import Distribution, Floats, ordered
 from interlock.stats.drift.together import Together, category_scores, number_scores
 from interlock.stats.performance.expected import Expected
@@ -19,6 +20,8 @@ from interlock.stats.performance.expected import Expected
 BINS = 10
 MAX_CATEGORIES = 50
 MAX_SEGMENTS = 20
+# What the categories are called that share the place after the last.
+OTHER = "(other)"
 
 
 class NumberReference(Model):
@@ -142,4 +145,21 @@ def category_reference(counts: Sequence[tuple[str, int]], missing: int) -> Categ
         counts=tuple(count for _, count in kept),
         other=sum(count for _, count in rest),
         missing=missing,
+    )
+
+
+def counted_categories(column: str, reference: CategoryReference, found: Mapping[str, int], missing: int) -> Counted:
+    """A column of categories in training and now: `found` is how often each came, `missing` rows have none."""
+    known = [found.get(category, 0) for category in reference.categories]
+    rest = sum(found.values()) - sum(known)
+    return Counted(
+        column=column,
+        bins=(*reference.categories, OTHER),
+        before=(*reference.counts, reference.other),
+        now=(*known, rest),
+        missing_before=reference.missing,
+        missing_now=missing,
+        # Of the rare ones in training it is not known which they were.
+        new=0 if reference.other else rest,
+        rest=True,
     )
