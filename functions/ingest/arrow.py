@@ -16,6 +16,8 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from ingest.parsing import PAD
+
 Array = npt.NDArray[Any]
 # The engine works on vectors of 2,048 rows and takes 60 of them at a time.
 _BATCH = 122_880
@@ -211,13 +213,49 @@ class Relation:
 class Column:
     """A column of an answer [rows]: what is there, and the values (int64, float64 or bool).
 
-    Dates are days and times microseconds since 1970; of texts, `values` are where they end in `data` [rows + 1],
-    behind a 0.
+    Dates are days and times microseconds since 1970; of texts, `values` are the places where they end in `data`
+    [rows + 1], behind the place where the first begins; `data` has `PAD` more bytes at both ends.
     """
 
     there: npt.NDArray[np.bool_]
     values: Array
     data: npt.NDArray[np.uint8] | None = None
+
+
+class _Answer:
+    """Rows in the engine's memory, given back when no array looks at them any more."""
+
+    def __init__(self) -> None:
+        self.array = _Array()
+
+    def __del__(self) -> None:
+        if self.array.release:
+            self.array.release(ctypes.byref(self.array))
+
+    def memory(self, address: int | None, kind: str, length: int) -> Array:
+        if not address or not length:
+            return np.zeros(length, dtype=kind)
+        body = (ctypes.c_uint8 * (length * np.dtype(kind).itemsize)).from_address(address)
+        # The array looks at this object, and keeps the whole answer by it.
+        body.answer = self  # type: ignore[attr-defined]
+        return np.ndarray(length, dtype=kind, buffer=memoryview(body))
+
+    def column(self, place: int, kind: bytes) -> Column:
+        array = self.array.children[place].contents
+        rows, first = array.length, array.offset
+        there = self._truths(array.buffers[0], first, rows) if array.buffers[0] else np.ones(rows, dtype=bool)
+        if kind == b"b":
+            return Column(there, self._truths(array.buffers[1], first, rows))
+        values = self.memory(array.buffers[1], _TYPES[kind], first + rows + (kind == b"u"))[first:]
+        if kind != b"u":
+            return Column(there, values.astype(np.int64) if kind == b"tdD" else values)
+        data = np.zeros(int(values[-1] - values[0]) + 2 * PAD, dtype=np.uint8)
+        data[PAD:-PAD] = self.memory(array.buffers[2], "u1", int(values[-1]))[values[0] :]
+        return Column(there, values + (PAD - values[0]), data)
+
+    def _truths(self, address: int, first: int, rows: int) -> npt.NDArray[np.bool_]:
+        packed = self.memory(address, "u1", (first + rows + 7) // 8)
+        return np.unpackbits(packed, count=first + rows, bitorder="little")[first:].astype(bool)
 
 
 def answers(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[Column]]:
@@ -235,43 +273,14 @@ def answers(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[Column]
     formats = [schema.children[place].contents.format for place in range(schema.n_children)]
     schema.release(ctypes.byref(schema))
     while True:
-        array = _Array()
-        _ask(stream, stream.get_next, array)
-        if not array.release:
+        answer = _Answer()
+        _ask(stream, stream.get_next, answer.array)
+        if not answer.array.release:
             return
-        try:
-            found = [_column(array.children[place].contents, kind) for place, kind in enumerate(formats)]
-        finally:
-            array.release(ctypes.byref(array))
-        yield found
+        yield [answer.column(place, kind) for place, kind in enumerate(formats)]
 
 
 def _ask(stream: _Stream, ask: Callable[..., int], structure: ctypes.Structure) -> None:
     if ask(ctypes.byref(stream), ctypes.byref(structure)):
         what = (ctypes.string_at(stream.get_last_error(ctypes.byref(stream)) or b"")).decode("utf-8", "replace")
         raise (duckdb.OutOfMemoryException if what.startswith("Out of Memory") else duckdb.Error)(what)
-
-
-def _column(array: Any, kind: bytes) -> Column:
-    """A copy: what the engine has made is given back at once."""
-    rows, first = array.length, array.offset
-    there = np.ones(rows, dtype=bool) if not array.buffers[0] else _truths(array.buffers[0], first, rows)
-    if kind == b"b":
-        return Column(there, _truths(array.buffers[1], first, rows))
-    values = _memory(array.buffers[1], _TYPES[kind], first + rows + (kind == b"u"))[first:]
-    if kind != b"u":
-        return Column(there, values.astype(np.int64) if kind == b"tdD" else values.copy())
-    data = _memory(array.buffers[2], "u1", int(values[-1]))[values[0] :]
-    return Column(there, values - values[0], data.copy())
-
-
-def _truths(address: int, first: int, rows: int) -> npt.NDArray[np.bool_]:
-    packed = _memory(address, "u1", (first + rows + 7) // 8)
-    return np.unpackbits(packed, count=first + rows, bitorder="little")[first:].astype(bool)
-
-
-def _memory(address: int | None, kind: str, length: int) -> Array:
-    if not address or not length:
-        return np.zeros(length, dtype=kind)
-    body = (ctypes.c_uint8 * (length * np.dtype(kind).itemsize)).from_address(address)
-    return np.ndarray(length, dtype=kind, buffer=memoryview(body))

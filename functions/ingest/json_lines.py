@@ -64,7 +64,7 @@ class JsonTable(Table):
         ]
         self.malformed.sort(key=lambda item: item.place)
         super().__init__(
-            con, contract, [Texts.of([part[index] for part in parts]) for index in range(len(contract.columns))]
+            con, contract, [_joined([part[index] for part in parts]) for index in range(len(contract.columns))]
         )
 
     def raw(self, places: Sequence[int]) -> list[bytes]:
@@ -75,6 +75,16 @@ class JsonTable(Table):
     def lines_of(self, places: Positions) -> Positions:
         """A record is a line; blank ones lie between."""
         return self._split.lines[places]
+
+
+def _joined(parts: Sequence[arrow.Column]) -> Texts:
+    """Texts that came in parts, of which each counts its places from its own beginning."""
+    nothing = np.zeros(PAD, dtype=np.uint8)
+    data = np.concatenate([nothing, *(part.data[PAD:-PAD] for part in parts if part.data is not None), nothing])
+    lengths = [np.diff(part.values).astype(np.int64) for part in parts]
+    places = np.cumsum(np.concatenate([np.array([PAD]), *lengths]))
+    there = np.concatenate([np.zeros(0, dtype=bool), *(part.there for part in parts)])
+    return Texts.of(arrow.Column(there, places, data))
 
 
 def _json_name(name: str) -> str:

@@ -37,7 +37,7 @@ class ParquetTable(Table):
     def __init__(self, con: duckdb.DuckDBPyConnection, found: Sequence[arrow.Column], contract: Contract) -> None:
         self.records, self.lines, self.malformed = len(found[0].there), None, []
         self.places = np.arange(self.records)
-        super().__init__(con, contract, [item if item.data is None else Texts.of([item]) for item in found])
+        super().__init__(con, contract, [item if item.data is None else Texts.of(item) for item in found])
 
     def raw(self, places: Sequence[int]) -> list[bytes]:
         """The values as CSV."""
@@ -45,9 +45,14 @@ class ParquetTable(Table):
         names = [f"r{index}" for index in range(len(self.columns))]
         cells = ", ".join(f"coalesce('\"' || replace({name}, '\"', '\"\"') || '\"', '')" for name in names)
         query = f"SELECT concat_ws(',', {cells}) FROM {self._relation('picked', names, rows, rows)}"  # noqa: S608
-        lines = Texts.of([column for (column,) in arrow.answers(self.con, query)]).fields
-        data = lines.data.data
-        return [bytes(data[low:high]) for low, high in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)]
+        lines = []
+        for (column,) in arrow.answers(self.con, query):
+            fields = Texts.of(column).fields
+            data = fields.data.data
+            lines += [
+                bytes(data[low:high]) for low, high in zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)
+            ]
+        return lines
 
     def lines_of(self, places: Positions) -> Positions:
         """A Parquet file has no lines."""

@@ -18,14 +18,13 @@ import numpy.typing as npt
 from ingest import arrow, parsing, records, rules
 from ingest.categories import Categories
 from ingest.checks import typed
-from ingest.parsing import PAD, Fields, Mask, Positions, Values
+from ingest.parsing import Fields, Mask, Positions, Values
 from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
 
 _DAY = 86_400_000_000
 # Different texts that are counted by their numbers, and rows that are looked at for new ones.
 _MANY, _SAMPLE = 5_000, 5_000
-_NOTHING = np.zeros(PAD, dtype=np.uint8)
 # The years 1 to 9999, in days since 1970.
 _FIRST_DAY, _LAST_DAY = (int(np.datetime64(day, "D").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
 
@@ -48,15 +47,11 @@ class Texts:
     there: Mask | None = None
 
     @classmethod
-    def of(cls, parts: Sequence[arrow.Column]) -> Texts:
-        """Texts that the engine handed over, one part after the other."""
-        bodies = [part.data for part in parts if part.data is not None]
-        data = np.concatenate([_NOTHING, *bodies, _NOTHING])
-        # Each part's places count from its own beginning.
-        lengths = [np.diff(part.values) for part in parts]
-        places = PAD + np.cumsum(np.concatenate([np.zeros(1, dtype=np.int64), *lengths]))
-        there = np.concatenate([np.zeros(0, dtype=bool), *(part.there for part in parts)])
-        return cls(Fields(data, parsing.words_of(data), places[:-1], places[1:]), there)
+    def of(cls, column: arrow.Column) -> Texts:
+        """As the engine hands them over."""
+        assert column.data is not None  # noqa: S101 - a column of texts has them
+        places, data = column.values, column.data
+        return cls(Fields(data, parsing.words_of(data), places[:-1], places[1:]), column.there)
 
 
 class Table(ABC):
@@ -225,9 +220,10 @@ class Table(ABC):
         if kind == "v" and found.values is not None:
             return _as_field(name, column, found.values[rows], found.there[rows])
         texts = self._texts(index).fields
-        if index not in self._views:
+        if isinstance(rows, slice) and index not in self._views:
             self._views[index] = parsing.views(texts)
-        return arrow.texts(name, self._views[index][rows], texts.data, ~found.missing[rows])
+        views = self._views[index][rows] if index in self._views else parsing.views(texts.part(rows))
+        return arrow.texts(name, views, texts.data, ~found.missing[rows])
 
     def _register(self, name: str, fields: list[arrow.Field], rows: int) -> None:
         relation = arrow.Relation(rows, fields)
