@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import hashlib
+import hmac
 import io
 import json
 import re
@@ -27,20 +27,24 @@ _CLAIM = re.compile(r"^datasets/[^/]+/([^/]+)/")
 
 @dataclass(frozen=True)
 class Person:
-    """Whom to forget: rows whose `column` is `key`, and answers to these requests."""
+    """Whom to forget: rows whose `column` is `key`, and answers to these requests; `secret` hides who they are."""
 
     column: str
     key: str
     requests: frozenset[str] = frozenset()
+    secret: bytes = b""
 
     @property
     def alias(self) -> str:
-        """What stands for them in what is kept: a hash."""
-        return hashlib.sha256(f"{self.column}\x1f{self.key}".encode()).hexdigest()[:16]
+        """What stands for them in what is kept: a keyed hash, so that nobody finds it by trying all keys."""
+        return hmac.new(self.secret, f"{self.column}\x1f{self.key}".encode(), "sha256").hexdigest()[:16]
 
 
 class Forgotten(Model):
-    """What was removed and what remains. `left` is what a second search found in captures and labels: nothing."""
+    """What was removed and what remains. `left` is what a second search found in captures and labels: nothing.
+
+    `models` are runs; `uploads` the files as they came, from which `datasets` were made.
+    """
 
     schema_version: int = 1
     model: str
@@ -51,6 +55,7 @@ class Forgotten(Model):
     left: int
     datasets: tuple[str, ...]
     models: tuple[str, ...]
+    uploads: tuple[str, ...] = ()
 
 
 class Store:
@@ -113,6 +118,7 @@ def forget(store: Store, model: str, person: Person, datasets: list[Dataset]) ->
             left=_left(store, model, person, answers, folder),
             datasets=(holding := _holding(store, model, person, datasets, folder)),
             models=_trained_on(store, model, set(holding)),
+            uploads=tuple(sorted(item.source.key for item in datasets if item.id in holding)),
         )
     store.write(keys.report(model, "forget", person.alias, "report.json"), found.to_json().encode())
     return found

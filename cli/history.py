@@ -7,6 +7,7 @@ from typing import Any
 
 from cli import evidence, executions
 from cli.forgetting import Forgotten
+from cli.forgotten import Ends
 from cli.target import Target
 from cli.view import ago, console, note, table
 from interlock.datasets import training_set
@@ -108,21 +109,23 @@ def show_drift(target: Target, model: str) -> dict[str, Any]:
     return found
 
 
-def show_forgotten(target: Target, found: Forgotten) -> None:
-    """What was removed, what still holds the person, and when logs and backups end."""
+def show_forgotten(found: Forgotten, ends: Ends) -> None:
+    """What was removed, what still holds the person and is marked, and when logs and backups end."""
     console.print(
         f"{found.captures} captured rows and {found.labels} labels removed from {found.versions} stored versions;"
-        f" a second search finds {found.left or 'nothing'}."
+        f" a second search finds {found.left or 'nothing'}. In the ledger as person {found.person}."
     )
     if found.datasets:
-        note(f"still in the datasets {', '.join(found.datasets)}: upload the data without them with --refresh")
+        note(f"still in the datasets {', '.join(found.datasets)}, now marked: upload the data without them, --refresh")
+        note(f"they came as {', '.join(found.uploads)}, where the files stay until you remove them")
     if found.models:
-        note(f"the runs {', '.join(found.models)} were trained on them: train anew after that")
-    groups = target.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{target.stack}-serve")[
-        "logGroups"
-    ]
-    days = max((group.get("retentionInDays", 0) for group in groups), default=0)
-    note(f"serving's log lines end by themselves {days} days after they were written")
+        note(f"the runs {', '.join(found.models)} were trained on them and are marked: train anew after that")
+    for what, day in (
+        ("serving's log lines", ends.logs),
+        ("old versions of stored files", ends.versions),
+        ("the tables' backups", ends.backups),
+    ):
+        note(f"{what} end by themselves, the last on {day}" if day else f"{what} have no end that is set")
 
 
 def show_verdict(document: dict[str, Any]) -> None:

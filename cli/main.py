@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import cloud, demo, evidence, executions, export, forgetting, history, inference, judgements, releases, uploads
+from cli import (
+    cloud,
+    demo,
+    evidence,
+    executions,
+    export,
+    forgetting,
+    forgotten,
+    history,
+    inference,
+    judgements,
+    releases,
+    uploads,
+)
 from cli.console import serve
 from cli.contracts import commands as contracts
 from cli.contracts import deploying
@@ -20,6 +34,8 @@ from cli.release import show_rollback
 from cli.view import as_json, console, table
 from cli.watching import show
 from ingest.judgement import Judgement, json_schema
+from interlock.aws.ledger import Ledger
+from interlock.aws.state import State
 from interlock.errors import InterlockError
 from interlock.events import SOURCE, TrainingRequested
 from interlock.keys import MODE, REFRESH
@@ -239,19 +255,27 @@ def rollback(
 def forget(
     key: Annotated[str, typer.Argument(help="Whom: the value of the column.")],
     model: Model = None,
-    column: Annotated[str, typer.Option(help="The column that names a person.")] = "id",
+    column: Annotated[str | None, typer.Option(help="Which names a person; else the contract's mark.")] = None,
     request: Annotated[list[str] | None, typer.Option(help="Also the answers to this request; repeatable.")] = None,
 ) -> None:
     """Remove a person from captures and labels, in all versions; says which datasets and models still hold them."""
     target = options.target()
     name = target.model(model)
     store = forgetting.Store(target.client("s3"), target.outputs["DataBucket"])
-    person = forgetting.Person(column, key, frozenset(request or []))
+    state = State(target.outputs["StateTable"], target.client("dynamodb"))
+    ledger = Ledger(target.outputs["LedgerTable"], target.client("dynamodb"))
+    person = forgetting.Person(
+        column or forgotten.subject_column(name), key, frozenset(request or []), forgotten.secret(state, name)
+    )
+    now, actor = datetime.now(UTC), target.caller()
+    forgotten.begin(ledger, name, person.alias, actor, now)
     found = forgetting.forget(store, name, person, evidence.datasets(target, name))
+    forgotten.conclude(state, ledger, found, actor, now)
+    ends = forgotten.ends(target, now.date())
     if options.json:
-        as_json(found.model_dump(mode="json"))
+        as_json({**found.model_dump(mode="json"), "ends": {name: str(day) for name, day in vars(ends).items() if day}})
     else:
-        history.show_forgotten(target, found)
+        history.show_forgotten(found, ends)
     if found.left:
         raise typer.Exit(1)
 

@@ -37,6 +37,7 @@ def sql(query: str, **more: Any) -> dict[str, Any]:
 # name: (rules of n, x, s and d; rules of the table; whether the rows pass)
 CASES: dict[str, tuple[dict[str, dict[str, Any]], list[dict[str, Any]], str]] = {
     "nothing is asked": ({}, [], "passed"),
+    "a subject key is marked": ({"n": {"customProperties": [{"property": "subjectKey", "value": True}]}}, [], "passed"),
     "required, there": ({"n": {"required": True}}, [], "passed"),
     "required, missing": ({"x": {"required": True}}, [], "failed"),
     "minimum, kept": ({"n": {"logicalTypeOptions": {"minimum": 1}}}, [], "passed"),

@@ -681,3 +681,14 @@ def test_whatever_stands_where_the_standard_lets_anything_stand_is_read_or_refus
     with contextlib.suppress(InvalidContract):
         read = read_contract(document)
         assert Contract.from_json(read.to_json()) == read
+
+
+def test_the_column_that_says_whose_row_it_is() -> None:
+    mark = {"customProperties": [{"property": "subjectKey", "value": True}, {"property": "owner", "value": "us"}]}
+    assert read_contract(contract(column(), column(name="who", **mark))).subject == "who"
+    assert read_contract(contract(column())).subject is None
+    with pytest.raises(InvalidContract, match="one column is the subject key, not a, b"):
+        read_contract(contract(column(**mark), column(name="b", **mark)))
+    for wrong in ({"property": "subjectkey", "value": True}, {"property": "subjectKey", "value": "yes"}):
+        with pytest.raises(InvalidContract, match="the mark is `subjectKey: true`"):
+            read_contract(contract(column(customProperties=[wrong])))

@@ -311,7 +311,8 @@ class Contract(Model):
     """What an upload must be. `primary_key` may be empty; shares are fractions of the rows in the file.
 
     `quality` holds the rules beyond a column's own values, `dialect` how its CSV files are written (None: found out).
-    `table` is the name under which sql rules find the rows.
+    `table` is the name under which sql rules find the rows, `subject` the column that says whose row it is, for
+    `interlock forget`.
     """
 
     schema_version: int = 1
@@ -320,6 +321,7 @@ class Contract(Model):
     table: str = "upload"
     columns: tuple[Column, ...] = Field(min_length=1)
     primary_key: tuple[str, ...] = ()
+    subject: str | None = None
     min_rows: int = 1
     max_rows: int | None = None
     max_bad_row_share: float = Field(default=0.0, ge=0, le=1)
@@ -338,6 +340,8 @@ class Contract(Model):
                 raise ValueError(f"names that begin with interlock_ are Interlock's own: {', '.join(reserved)}")
         if unknown := sorted(set(self.primary_key) - set(names)):
             raise ValueError(f"primary key names unknown columns: {', '.join(unknown)}")
+        if self.subject is not None and self.subject not in names:
+            raise ValueError(f"the subject key is no column: {self.subject}")
         for rule in self.quality:
             if unknown := sorted(set(rule.columns) - set(names)):
                 raise ValueError(f"quality rule '{rule.id}' names unknown columns: {', '.join(unknown)}")

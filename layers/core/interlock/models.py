@@ -106,7 +106,8 @@ class DeployedModel(Model):
     def features(self) -> tuple[Column, ...]:
         """The columns the model is fed, in the contract's order."""
         chosen = self.spec.features
-        skipped = {self.spec.target.column, *self.contract.primary_key}
+        # Who somebody is says nothing that holds for others.
+        skipped = {self.spec.target.column, *self.contract.primary_key, self.contract.subject}
         return tuple(
             column
             for column in self.contract.columns

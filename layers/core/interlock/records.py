@@ -28,6 +28,25 @@ class ObjectRef(Model):
         return f"s3://{self.bucket}/{self.key}"
 
 
+class Pseudonyms(Model):
+    """With what forgotten persons' keys are hashed: a random number of the model's, that no ledger or report has."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    secret: str
+
+
+class LineageMark(Model):
+    """A dataset or a run that still holds somebody who was to be forgotten; `person` is the keyed hash."""
+
+    schema_version: Literal[1] = 1
+    model: ModelId
+    kind: Literal["dataset", "run"]
+    subject: str
+    person: str
+    at: datetime
+
+
 class FileList(Model):
     """Several objects that are one: a dataset's rows in several files, in their order."""
 

@@ -4,13 +4,19 @@ import io
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from cli import forgotten
 from cli.forgetting import Person, Store, forget
+from interlock import keys
+from interlock.errors import InvalidRequest
+from interlock.records import Dataset, ObjectRef, TrainingManifest
+from tests.unit.fakes import FakeLedger, FakeState
 from tests.unit.monitor.world import World, make, model, people
 
 
@@ -112,3 +118,128 @@ def test_what_is_kept_of_it_names_nobody(s3: Versions) -> None:
     report = next(body for key, _, body in s3.stored if key.startswith("reports/loans/forget/"))
     assert json.loads(report)["person"] == found.person
     assert b"astronaut" not in report
+
+
+SECRET = b"of this model alone"
+AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
+
+
+def dataset(s3: Versions, claim: str, names: list[str]) -> Dataset:
+    """An admitted dataset with a row for each name."""
+    ref = ObjectRef(bucket="data", key=f"incoming/loans/{claim}.csv", version="v", sha256=claim, size=1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train.parquet"
+        duckdb.sql(f"SELECT unnest({names}) AS id").write_parquet(str(path))
+        s3.put_object("data", keys.dataset("loans", claim, "train.parquet"), path.read_bytes())
+    return Dataset(
+        id=f"id-{claim}", model="loans", claim=claim, source=ref, train=ref, holdout=ref, profile=ref, report=ref,
+        rows=1, train_rows=1, holdout_rows=1, bad_rows=0, contract_version="1", contract_sha256="c", admitted_at=AT,
+    )  # fmt: skip
+
+
+def trained(s3: Versions, run: str, datasets: list[str]) -> None:
+    ref = ObjectRef(bucket="data", key="k", version="v", sha256="0", size=1)
+    manifest = TrainingManifest(
+        id="m", model="loans", run=run, datasets=tuple(datasets), sources=(), settings=ref, train=ref,
+        holdout_features=ref, holdout=ref, reference=ref, train_rows=1, holdout_rows=1, contract_version="1",
+        contract_sha256="c", spec_sha256="s",
+    )  # fmt: skip
+    s3.put_object("data", keys.training("loans", run, "manifest.json"), manifest.to_json().encode())
+
+
+def test_what_still_holds_the_person_is_listed_marked_and_in_the_ledger(s3: Versions) -> None:
+    with_them, without = dataset(s3, "aa", ["eve", "bob"]), dataset(s3, "bb", ["bob"])
+    trained(s3, "run-1", [with_them.id, without.id])
+    trained(s3, "run-2", [without.id])
+    person, state, ledger = Person("id", "eve", frozenset({"r"}), SECRET), FakeState(), FakeLedger()
+    forgotten.begin(ledger, "loans", person.alias, "arn:someone", AT)
+    found = forget(Store(s3, "data"), "loans", person, [with_them, without])
+    forgotten.conclude(state, ledger, found, "arn:someone", AT)
+    assert (found.datasets, found.models, found.uploads) == (("id-aa",), ("run-1",), ("incoming/loans/aa.csv",))
+    held = {(mark.kind, mark.subject, mark.person) for mark in forgotten.marks(state, "loans")}
+    assert held == {("dataset", "id-aa", person.alias), ("run", "run-1", person.alias)}
+    assert ledger.actions("loans") == ["forgetting begun", "person forgotten"]
+    told = ledger.chains["loans"][-1].decision
+    assert (told.actor, told.evidence["captures"], told.evidence["left"]) == ("arn:someone", 40, 0)
+    # The key is nowhere in what is kept, and who has the ledger cannot try all keys: the hash needs the secret.
+    kept = "".join(entry.to_json() for entry in ledger.chains["loans"])
+    kept += "".join(item.document for item in state.items.values())
+    assert "eve" not in kept
+    assert person.alias != Person("id", "eve").alias
+
+
+def test_the_secret_is_made_once_and_is_the_models_own() -> None:
+    state = FakeState()
+    first = forgotten.secret(state, "loans")
+    assert len(first) == 32
+    assert forgotten.secret(state, "loans") == first
+    assert forgotten.secret(state, "other") != first
+
+
+def test_a_command_that_dies_leaves_a_trace_and_is_given_again(s3: Versions, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, ledger = Person("id", "7", frozenset({"r"}), SECRET), FakeLedger()
+    forgotten.begin(ledger, "loans", person.alias, "arn:someone", AT)
+    removed = []
+
+    def dies(Bucket: str, Key: str, VersionId: str) -> None:  # noqa: N803
+        if removed:
+            raise RuntimeError("killed")
+        removed.append(Key)
+        Versions.delete_object(s3, Bucket, Key, VersionId)
+
+    with monkeypatch.context() as context:
+        context.setattr(s3, "delete_object", dies)
+        with pytest.raises(RuntimeError):
+            forget(Store(s3, "data"), "loans", person, [])
+    assert ledger.actions("loans") == ["forgetting begun"]
+    found = forget(Store(s3, "data"), "loans", person, [])
+    assert found.left == 0
+    assert s3.search("'r'") == []
+
+
+class Account:
+    """Boto3's clients of an account, as far as ends are asked for."""
+
+    stack = "interlock-test"
+    outputs = {"DataBucket": "data", "StateTable": "state", "LedgerTable": "ledger"}
+
+    def __init__(self, **days: int) -> None:
+        self.days = days
+
+    def client(self, _service: str) -> "Account":
+        return self
+
+    def describe_log_groups(self, logGroupNamePrefix: str) -> dict[str, Any]:  # noqa: N803
+        assert logGroupNamePrefix == "/aws/lambda/interlock-test-serve"
+        return {"logGroups": [{"retentionInDays": self.days["logs"]} if self.days["logs"] else {}]}
+
+    def get_bucket_lifecycle_configuration(self, Bucket: str) -> dict[str, Any]:  # noqa: N803
+        rule = {"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": self.days["versions"]}}
+        return {"Rules": [rule, {"Status": "Enabled", "Expiration": {"Days": 400}}]}
+
+    def describe_continuous_backups(self, TableName: str) -> dict[str, Any]:  # noqa: N803
+        status = {"PointInTimeRecoveryStatus": "ENABLED"} if self.days["backups"] else {}
+        return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": status}}
+
+
+def test_when_logs_and_backups_end() -> None:
+    found = forgotten.ends(Account(logs=30, versions=20, backups=1), date(2026, 3, 2))  # type: ignore[arg-type]
+    assert found == forgotten.Ends(logs=date(2026, 4, 1), versions=date(2026, 3, 22), backups=date(2026, 4, 6))
+    never = forgotten.ends(Account(logs=0, versions=0, backups=0), date(2026, 3, 2))  # type: ignore[arg-type]
+    assert never == forgotten.Ends(None, None, None)
+
+
+def test_a_contract_without_a_mark_wants_the_column_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgotten, "models_folder", lambda: tmp_path)
+    (tmp_path / "loans").mkdir()
+    column = {"name": "who", "logicalType": "string"}
+    document = {
+        "apiVersion": "v3.1.0", "kind": "DataContract", "id": "c", "version": "1", "status": "active",
+        "schema": [{"name": "t", "properties": [column]}],
+    }  # fmt: skip
+    (tmp_path / "loans" / "contract.yaml").write_text(json.dumps(document))
+    with pytest.raises(InvalidRequest, match="does not say which column names a person"):
+        forgotten.subject_column("loans")
+    column["customProperties"] = [{"property": "subjectKey", "value": True}]  # type: ignore[assignment]
+    (tmp_path / "loans" / "contract.yaml").write_text(json.dumps(document))
+    assert forgotten.subject_column("loans") == "who"

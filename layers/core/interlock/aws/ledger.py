@@ -19,9 +19,10 @@ _NEW = "attribute_not_exists(pk)"
 class Ledger:
     """Every model has a chain of its own (pk = the model, sk = the sequence number)."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, dynamodb: Any = None) -> None:
+        """The table, by this process's own client where none is given."""
         self._table = table
-        self._dynamodb = client("dynamodb")
+        self._dynamodb = dynamodb or client("dynamodb")
 
     def append(self, decision: Decision) -> None:
         """Write a decision at the chain's end, once: the same `key` again changes nothing.

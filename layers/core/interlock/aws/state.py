@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -21,9 +21,10 @@ _FAILED = "ConditionalCheckFailedException"
 class State:
     """The table's documents. pk names the owner (`model#<id>`, `claim#…`), sk the document."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, dynamodb: Any = None) -> None:
+        """The table, by this process's own client where none is given."""
         self._table = table
-        self._dynamodb = client("dynamodb")
+        self._dynamodb = dynamodb or client("dynamodb")
 
     def get(self, kind: type[M], pk: str, sk: str) -> M | None:
         """The document, read consistently; None when there is none."""

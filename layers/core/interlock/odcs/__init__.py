@@ -68,6 +68,7 @@ def read_contract(document: dict[str, Any]) -> Contract:
             columns.append(column)
     if not columns and schema:
         problems.append("schema[0].properties: there is no readable column")
+    subject = _subject(properties, problems)
     bounds, on_table = quality.table_rules(schema, table, problems)
     settings = _settings(schema, problems)
     name = document.get("id", "contract")
@@ -80,6 +81,7 @@ def read_contract(document: dict[str, Any]) -> Contract:
             table=table,
             columns=tuple(columns),
             primary_key=primary_key(properties),
+            subject=subject,
             quality=quality.named([*on_table, *rules]),
             **bounds,
             **settings,
@@ -87,6 +89,21 @@ def read_contract(document: dict[str, Any]) -> Contract:
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, item['loc'])) or 'schema[0]'}: {item['msg']}" for item in error.errors())
         raise InvalidContract(f"{name}:\n  " + "\n  ".join(wrong)) from None
+
+
+def _subject(properties: list[dict[str, Any]], problems: list[str]) -> str | None:
+    """The column that is marked as the subject key."""
+    marked = []
+    for index, item in enumerate(properties):
+        for custom in item.get("customProperties") or []:
+            if str(custom.get("property")).lower() != "subjectkey":
+                continue
+            if custom.get("property") != "subjectKey" or custom.get("value") is not True:
+                problems.append(f"schema[0].properties[{index}]({item.get('name')}): the mark is `subjectKey: true`")
+            marked.append(str(item.get("name")))
+    if len(marked) > 1:
+        problems.append(f"schema[0]: one column is the subject key, not {', '.join(marked)}")
+    return marked[0] if marked else None
 
 
 def _settings(schema: dict[str, Any], problems: list[str]) -> dict[str, Any]:

@@ -73,11 +73,11 @@ SCHEMA: dict[str, Part] = {
 PROPERTY: dict[str, Part] = {
     **_ELEMENT,
     **dict.fromkeys(
-        (
-            *("customProperties", "criticalDataElement", "transformSourceObjects", "transformLogic"),
-            "transformDescription",
-        ),
+        (*("criticalDataElement", "transformSourceObjects", "transformLogic", "transformDescription"),),
         _DESCRIBES,
+    ),
+    "customProperties": _enforced(
+        "`subjectKey: true` marks the one column that says whose row it is, for `interlock forget`; others describe"
     ),
     "name": _enforced("the column's name in datasets, and in the file when there is no physicalName"),
     "physicalName": _enforced("the column's name in the file"),

@@ -1,0 +1,138 @@
+"""What is kept of a person's being forgotten: the decision, marks on what still holds them, and when the rest ends."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli.forgetting import Forgotten
+from cli.options import models_folder
+from cli.target import Target
+from interlock.aws.ledger import Ledger
+from interlock.aws.state import State
+from interlock.errors import InvalidRequest
+from interlock.folder import read_contract_file
+from interlock.ledger import Decision
+from interlock.records import LineageMark, Pseudonyms
+
+# DynamoDB's point-in-time recovery, where the table does not say otherwise.
+_BACKUP_DAYS = 35
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The last days on which a copy may still be there; None where nothing says when it ends.
+
+    `logs`: the lines that captures come from. `versions`: what a dataset's files were before they were written anew or
+    removed. `backups`: the tables' recovery; they hold no row, but the records of what there was.
+    """
+
+    logs: date | None
+    versions: date | None
+    backups: date | None
+
+
+def subject_column(model: str) -> str:
+    """The column that the model's contract marks as the subject key.
+
+    Raises:
+        InvalidRequest: it marks none.
+    """
+    contract = read_contract_file(models_folder() / model / "contract.yaml")
+    if contract.subject is None:
+        raise InvalidRequest(
+            f"the contract of '{model}' does not say which column names a person",
+            remedy="Mark it with customProperties `subjectKey: true`, or name it: --column.",
+        )
+    return contract.subject
+
+
+def secret(state: State, model: str) -> bytes:
+    """The model's key for hashing persons, made when it is first wanted."""
+    place = f"model#{model}", "pseudonyms"
+    state.put_new(*place, Pseudonyms(model=model, secret=secrets.token_hex(32)))
+    found = state.get(Pseudonyms, *place)
+    assert found is not None  # noqa: S101 - it was just written, or was there
+    return bytes.fromhex(found.secret)
+
+
+def begin(ledger: Ledger, model: str, person: str, actor: str, at: datetime) -> None:
+    """Write down that it is going to happen: a command that dies half-way leaves a trace."""
+    ledger.append(_decision(model, person, actor, at, "forgetting begun", {}))
+
+
+def conclude(state: State, ledger: Ledger, found: Forgotten, actor: str, at: datetime) -> None:
+    """Mark what still holds the person, then write down what was removed; the hash stands for them."""
+    for kind, subjects in (("dataset", found.datasets), ("run", found.models)):
+        for subject in subjects:
+            mark = LineageMark.model_validate(
+                {"model": found.model, "kind": kind, "subject": subject, "person": found.person, "at": at}
+            )
+            state.put(f"model#{found.model}", f"forgotten#{kind}#{subject}#{found.person}", mark)
+    evidence = {
+        "captures": found.captures,
+        "labels": found.labels,
+        "versions": found.versions,
+        "left": found.left,
+        "datasets": list(found.datasets),
+        "runs": list(found.models),
+    }
+    ledger.append(_decision(found.model, found.person, actor, at, "person forgotten", evidence))
+
+
+def marks(state: State, model: str) -> list[LineageMark]:
+    """What still holds somebody who was to be forgotten."""
+    return list(state.query(LineageMark, f"model#{model}", "forgotten#"))
+
+
+def ends(target: Target, today: date) -> Ends:
+    """When logs and backups end by themselves, as the account is set up."""
+
+    def after(days: int) -> date | None:
+        return today + timedelta(days=days) if days else None
+
+    prefix = f"/aws/lambda/{target.stack}-serve"
+    groups = target.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    kept = [group.get("retentionInDays", 0) for group in groups]
+    return Ends(
+        logs=after(max(kept)) if kept and all(kept) else None,
+        versions=after(_old_versions(target)),
+        backups=after(_backups(target)),
+    )
+
+
+def _old_versions(target: Target) -> int:
+    try:
+        found: dict[str, Any] = target.client("s3").get_bucket_lifecycle_configuration(
+            Bucket=target.outputs["DataBucket"]
+        )
+    except ClientError:
+        return 0
+    rules = (rule.get("NoncurrentVersionExpiration", {}) for rule in found["Rules"] if rule["Status"] == "Enabled")
+    return max((int(rule.get("NoncurrentDays", 0)) for rule in rules), default=0)
+
+
+def _backups(target: Target) -> int:
+    client, longest = target.client("dynamodb"), 0
+    for name in ("StateTable", "LedgerTable"):
+        described = client.describe_continuous_backups(TableName=target.outputs[name])
+        recovery = described["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
+            longest = max(longest, int(recovery.get("RecoveryPeriodInDays", _BACKUP_DAYS)))
+    return longest
+
+
+def _decision(model: str, person: str, actor: str, at: datetime, action: str, evidence: dict[str, Any]) -> Decision:
+    return Decision(
+        model=model,
+        key=f"{action}:{person}:{at.astimezone(UTC):%Y%m%dT%H%M%S%f}",
+        stage="serve",
+        action=action,
+        subject=f"person {person}",
+        actor=actor,
+        evidence=evidence,
+    )
