@@ -28,6 +28,8 @@ _SAME = {
 }
 # What a number, a truth or a date can be as text, and a null token could mean.
 _WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
+# Rows that the engine hands over at once, those that it works on at once, and bytes of a block, about.
+_AT_ONCE, _VECTOR, _BYTES = 131_072, 2_048, 64 << 20
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
 
@@ -76,14 +78,32 @@ def kinds_of(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
 def rows_of(
     con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, kinds: Mapping[str, str]
 ) -> Iterator[list[arrow.Column]]:
-    """The contract's columns of a file, some 100,000 rows at a time; the connection is busy meanwhile.
+    """The contract's columns of a file, some 100,000 rows at a time, fewer of wide ones; the connection is busy.
 
     Raises:
         WholeFile: it is damaged.
     """
     wanted = ", ".join(_read(column, kinds[column.in_file], contract) for column in contract.columns)
     with damaged():
-        yield from arrow.answers(con, f"SELECT {wanted} FROM {_scan(path)}")  # noqa: S608
+        for part in _parts(con, path):
+            yield from arrow.answers(con, f"SELECT {wanted} FROM {part}")  # noqa: S608
+
+
+def _parts(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """All rows, as one scan, or, so that not too many wide rows come at once, as several."""
+    groups = con.execute(
+        "SELECT any_value(row_group_num_rows), sum(total_uncompressed_size)"  # noqa: S608
+        f" FROM parquet_metadata({text(str(path))}) GROUP BY row_group_id"
+    ).fetchall()
+    widest = max((size / rows for rows, size in groups if rows), default=0)
+    if widest * _AT_ONCE <= _BYTES:
+        return [_scan(path)]
+    step = max(_VECTOR, int(_BYTES / widest) // _VECTOR * _VECTOR)
+    return [
+        f"read_parquet({text(str(path))}, binary_as_string=true, file_row_number=true)"
+        f" WHERE file_row_number >= {first} AND file_row_number < {first + step}"
+        for first in range(0, sum(rows for rows, _ in groups), step)
+    ]
 
 
 @contextmanager

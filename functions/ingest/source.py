@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +17,7 @@ from ingest.csv_table import CsvTable, Layout
 from ingest.failure import WholeFile
 from ingest.json_lines import LINES, JsonTable
 from ingest.parquet import ParquetTable, kinds_of, rows_of
+from ingest.pieces import pieces
 from ingest.records import Block, Form, Stream, blocks
 from ingest.streams import Peeked, Upload, Utf8, unpacked
 from ingest.tables import Table
@@ -25,7 +25,6 @@ from interlock.contract import Contract, Dialect
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
-_CHUNK = 1 << 20
 _FOREIGN = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"BZh": "compressed with bzip2",
@@ -79,7 +78,7 @@ def open_source(con: duckdb.DuckDBPyConnection, upload: Upload, contract: Contra
     stream, packed = unpacked(upload)
     start = stream.peek(4096)
     if start.startswith(b"PAR1"):
-        return _parquet(con, _as_file(upload, stream, scratch, packed=packed), contract)
+        return _parquet(con, upload, stream, contract, scratch, packed=packed)
     dialect = contract.dialect or Dialect()
     encoding = dialect.encoding or next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
     if encoding == "utf-16" and not any(start.startswith(mark) for mark in _MARKS):
@@ -192,30 +191,17 @@ def _json_lines(stream: Stream, contract: Contract) -> Source:
     return source
 
 
-def _as_file(upload: Upload, stream: Peeked, scratch: Path, *, packed: bool) -> Path:
-    """Parquet is read from its end, and its reader wants a file: one that is not on this machine yet is brought here.
-
-    Raises:
-        WholeFile: it does not fit beside the files of the answer.
-    """
-    local = getattr(upload, "path", None)
-    if isinstance(local, Path) and not packed:
-        return local
-    target, room = scratch / "upload.parquet", shutil.disk_usage(scratch).free // 2
-    with target.open("wb") as file:
-        while chunk := stream.read(_CHUNK):
-            if file.tell() + len(chunk) > room:
-                raise WholeFile(rules.TOO_LARGE, f"a Parquet file may have {room / 1e6:,.0f} MB here")
-            file.write(chunk)
-    return target
-
-
-def _parquet(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract) -> Source:
-    kinds = kinds_of(con, path)
+def _parquet(
+    con: duckdb.DuckDBPyConnection, upload: Upload, stream: Peeked, contract: Contract, scratch: Path, *, packed: bool
+) -> Source:
+    about, files = pieces(con, upload, stream, scratch, packed=packed)
+    kinds = kinds_of(con, about)
     _check_columns(list(kinds), contract)
+    cursor = con.cursor()
     readers = (
         partial(_parquet_table, found=found, contract=contract)
-        for found in rows_of(con.cursor(), path, contract, kinds)
+        for path in files
+        for found in rows_of(cursor, path, contract, kinds)
     )
     return Source("Parquet", readers, contract)
 

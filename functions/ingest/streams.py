@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from ingest import rules
 from ingest.failure import WholeFile
 from ingest.records import Stream
 from interlock import streams
 from interlock.streams import Fault, Peeked
-from interlock.streams import File as Upload
 
 __all__ = ["LocalFile", "Peeked", "Upload", "Utf8", "unpacked"]
 _RULES = {Fault.EMPTY: rules.EMPTY, Fault.UNREADABLE: rules.UNREADABLE, Fault.TOO_LARGE: rules.TOO_LARGE}
+
+
+class Upload(streams.File, Protocol):
+    """The bytes of an upload, wherever they are."""
+
+    def part(self, first: int, end: int) -> bytes:
+        """Some of them, `end` not included; does not count as reading."""
 
 
 class LocalFile:
@@ -29,6 +36,12 @@ class LocalFile:
     def open(self) -> Stream:
         """The file itself."""
         return self.path.open("rb", buffering=0)
+
+    def part(self, first: int, end: int) -> bytes:
+        """Some of its bytes."""
+        with self.path.open("rb") as file:
+            file.seek(first)
+            return file.read(end - first)
 
 
 def unpacked(upload: Upload) -> tuple[Peeked, bool]:

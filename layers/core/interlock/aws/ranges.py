@@ -42,6 +42,14 @@ class RangedObject:
         """The reader itself; there is one reading."""
         return self
 
+    def part(self, first: int, end: int) -> bytes:
+        """Some bytes (`end` not included), apart from the reading in order.
+
+        Raises:
+            DependencyUnavailable: they could not be read.
+        """
+        return self._fetch(first, end)
+
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, none at the end.
 

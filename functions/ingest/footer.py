@@ -1,0 +1,128 @@
+"""Parquet's footer: where the row groups lie, and footers of some of them, so that these are a file of their own.
+
+The footer is the structure `FileMetaData` of
+https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+in Thrift's compact protocol (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md). Only
+its number of rows and its list of row groups are touched; whatever else is in it stays as it is.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+MAGIC = b"PAR1"
+# Behind the footer: its length and the magic number.
+TAIL = 8
+_ROWS, _GROUPS = 3, 4
+_STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13
+_FIXED = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8, _UUID: 16}
+_NUMBERS = (4, 5, 6)
+_LONG = 15
+
+
+class Footer:
+    """A footer of which parts can be made."""
+
+    def __init__(self, data: bytes) -> None:
+        """Take it apart.
+
+        Raises:
+            ValueError: it is none.
+        """
+        self._data = data
+        spans: dict[int, tuple[int, int]] = {}
+        place, number = 0, 0
+        try:
+            while (kind := data[place] & 15) != _STOP:
+                number, place = _field(data, place, number)
+                begin, place = place, _after(data, place, kind)
+                spans[number] = (begin, place)
+            self._rows, (begin, self._end) = spans[_ROWS], spans[_GROUPS]
+            count, kind, place = _listed(data, begin)
+            ends = [place]
+            for _ in range(count):
+                ends.append(_after(data, ends[-1], kind))
+        except (IndexError, KeyError, RecursionError) as error:
+            raise ValueError("no footer of a Parquet file") from error
+        self._begin, self._groups = begin, list(pairwise(ends))
+        if self._rows[1] > begin:
+            raise ValueError("the number of rows stands behind the row groups")
+
+    def of(self, first: int, last: int, rows: int) -> bytes:
+        """The end of a file that holds the row groups `first` to `last` (not included) of so many rows."""
+        data = self._data
+        chosen = self._groups[first:last]
+        listed = bytes([_LONG << 4 | _STRUCT]) + _varint(len(chosen))
+        if len(chosen) < _LONG:
+            listed = bytes([len(chosen) << 4 | _STRUCT])
+        body = data[: self._rows[0]] + _varint(rows << 1) + data[self._rows[1] : self._begin]
+        body += listed + data[chosen[0][0] : chosen[-1][1]] + data[self._end :]
+        return body + len(body).to_bytes(4, "little") + MAGIC
+
+
+def _field(data: bytes, place: int, before: int) -> tuple[int, int]:
+    """The number of the field whose header lies here, and where its value begins."""
+    delta = data[place] >> 4
+    if delta:
+        return before + delta, place + 1
+    coded, place = _number(data, place + 1)
+    return (coded >> 1) ^ -(coded & 1), place
+
+
+def _number(data: bytes, place: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        value |= (data[place] & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if data[place - 1] < 0x80:
+            return value, place
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _listed(data: bytes, place: int) -> tuple[int, int, int]:
+    """Length and type of a list's elements, and where the first begins."""
+    length, kind = data[place] >> 4, data[place] & 15
+    if length < _LONG:
+        return length, kind, place + 1
+    length, place = _number(data, place + 1)
+    return length, kind, place
+
+
+def _after(data: bytes, place: int, kind: int) -> int:
+    """The place behind a value."""
+    if kind in _NUMBERS:
+        return _number(data, place)[1]
+    if kind in _FIXED:
+        return place + _FIXED[kind]
+    if kind == _BINARY:
+        length, place = _number(data, place)
+        return place + length
+    if kind == _STRUCT:
+        number = 0
+        while (inner := data[place] & 15) != _STOP:
+            number, place = _field(data, place, number)
+            place = _after(data, place, inner)
+        return place + 1
+    if kind in {_LIST, _SET}:
+        length, inner, place = _listed(data, place)
+        # Alone, a truth is its field's type; in a list, it is a byte.
+        inner = _BYTE if inner in {_TRUE, _FALSE} else inner
+        for _ in range(length):
+            place = _after(data, place, inner)
+        return place
+    if kind == _MAP:
+        length, place = _number(data, place)
+        if not length:
+            return place
+        kinds, place = data[place], place + 1
+        for _ in range(length):
+            place = _after(data, _after(data, place, kinds >> 4), kinds & 15)
+        return place
+    raise IndexError(kind)
