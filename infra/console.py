@@ -41,7 +41,7 @@ class Console(Construct):
             .sees_state()
             .sees_decisions()
             # Without the right to list, what is not there would be refused instead of missed.
-            .reads("reports/", listing=True)
+            .reads("reports/", "training/*/manifest.json", listing=True)
             .reads_artefacts("models/", listing=True)
         )
         paths = [*PATHS, *(f"/console/models/{model.id}{path}" for model in models for path in MODEL_PATHS)]

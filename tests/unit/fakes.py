@@ -124,9 +124,18 @@ class FakeState(State):
         return kind.from_json(item.document) if item else None
 
     def query(
-        self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False, limit: int | None = None
+        self,
+        kind: type[M],
+        pk: str,
+        prefix: str = "",
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        beyond: str | None = None,
     ) -> Iterator[M]:
         found = sorted((key for key in self.items if key[0] == pk and key[1].startswith(prefix)), reverse=newest_first)
+        if beyond is not None:
+            found = [key for key in found if (key[1] < beyond if newest_first else key[1] > beyond)]
         return (kind.from_json(self.items[key].document) for key in found[:limit])
 
     def put(self, pk: str, sk: str, document: Model) -> None:

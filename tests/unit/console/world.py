@@ -21,7 +21,9 @@ from interlock.spec import Gate, Holdout, Limit, ModelSpec, Target
 from tests.unit.fakes import FakeLedger, FakeObjects, FakeState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-REF = ObjectRef(bucket="artefacts", key="models/flats/run-1/served.json", version="v1", sha256="0" * 64, size=1)
+REF = ObjectRef(
+    bucket="artefacts", key="models/flats/20260301-100000-abcdef/served.json", version="v1", sha256="0" * 64, size=1
+)
 
 
 class Context:

@@ -34,9 +34,19 @@ class State:
         return kind.from_json(item["document"]["S"]) if item else None
 
     def query(
-        self, kind: type[M], pk: str, prefix: str = "", *, newest_first: bool = False, limit: int | None = None
+        self,
+        kind: type[M],
+        pk: str,
+        prefix: str = "",
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        beyond: str | None = None,
     ) -> Iterator[M]:
-        """All documents of an owner whose sk starts with the prefix, by sk; no more than `limit` are read and paid."""
+        """All documents of an owner whose sk starts with the prefix, by sk; no more than `limit` are read and paid.
+
+        With `beyond`, those that come after this sk, which need not be there.
+        """
         with translated(f"reading state {pk}/{prefix}*"):
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._table,
@@ -45,6 +55,7 @@ class State:
                 ScanIndexForward=not newest_first,
                 ConsistentRead=True,
                 PaginationConfig={"MaxItems": limit, "PageSize": limit} if limit else {},
+                **({"ExclusiveStartKey": _key(pk, beyond)} if beyond else {}),
             )
             for page in pages:
                 for item in page["Items"]:
