@@ -106,10 +106,8 @@ def _holdout(window: CheckedWindow) -> MetricPoint | None:
 
 def _three(points: Sequence[MetricPoint | None]) -> list[list[float | None]]:
     """Values, lower and upper bounds."""
-    return [
-        [_rounded(edge(point) if point else None) for point in points]
-        for edge in (lambda point: point.value, lambda point: point.low, lambda point: point.high)
-    ]
+    edges = [(point.value, point.low, point.high) if point else (None, None, None) for point in points]
+    return [[_rounded(edge[place]) for edge in edges] for place in range(3)]
 
 
 def _rounded(value: float | None) -> float | None:

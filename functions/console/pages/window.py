@@ -17,7 +17,7 @@ def show(asked: Asked) -> Reply:
         NotFound: no such window was checked.
     """
     name, state, model = asked.parts["window"], asked.sources.state, asked.sources.deployed(asked.model)
-    pk, place = f"model#{model.id}", f"window#{name.partition('-')[0]}"
+    pk, place = f"model#{model.id}", f"window#{name.rpartition('-v')[0]}"
     found = state.get(CheckedWindow, pk, place)
     if found is None or found.window != name:
         raise NotFound(f"no window {name} of {model.id} was checked")
