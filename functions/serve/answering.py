@@ -74,7 +74,7 @@ def answered(
 def _score(loaded: Loaded, request: Request, unit: str | None) -> Answered:
     served, started = loaded.served, time.perf_counter()
     try:
-        answer = interpret(loaded.scores(request.tensors), loaded.signature)
+        answer = interpret(loaded.answer(request), loaded.signature)
     except InterlockError:
         raise
     except Exception as error:

@@ -7,17 +7,20 @@ once. A restricted value never leaves the function: its reference bin does, so t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from interlock.stats.drift.bins import category_bin, number_bin
 from serve.protocol.request import Request
 from serve.protocol.response import Answer, encode
+from serve.protocol.spelling import spelled
 from serve.stored import Input, ServedModel
 
 # A log event holds 256 KB; a longer line is cut in two, and the texts of a single row are shortened.
 _LONGEST_LINE, _LONGEST_VALUE = 200_000, 1000
-_restricted = attrgetter("restricted")
+# From so many rows on, the text of numbers is found sooner than it is written.
+_MANY = 32
 
 
 def lines(
@@ -35,12 +38,11 @@ def lines(
 
     The first line also counts the request, by the fields of `counted`: a line of its own would cost the caller more.
     """
-    inputs = dict(request.values)
-    if any(map(_restricted, served.inputs)):
-        inputs = inputs | {
-            item.name: [_bin(item, value) for value in inputs[item.name]] for item in served.inputs if item.restricted
-        }
-    whole = {
+    restricted = [item for item in served.inputs if item.restricted]
+    inputs = request.values
+    if restricted:
+        inputs = {**inputs, **{item.name: [_bin(item, value) for value in inputs[item.name]] for item in restricted}}
+    whole: dict[str, Any] = {
         "interlock": "capture",
         "schema_version": 2,
         "model": served.model,
@@ -55,7 +57,12 @@ def lines(
         "scores": answer.scores,
         "inputs": inputs,
     }
-    line = encode(whole | counted if counted else whole)
+    first = whole | counted if counted else whole
+    if request.rows >= _MANY:
+        numbers = {item.name for item in served.inputs if item.datatype != "BYTES" and not item.restricted}
+        copied = {name: msgspec.Raw(text) for name, text in spelled(request, numbers).items()}
+        first = {**first, "inputs": {**inputs, **copied}}
+    line = encode(first)
     if len(line) <= _LONGEST_LINE:
         return [line]
     return [*([encode(counted)] if counted else []), *_cut(whole)]

@@ -9,8 +9,9 @@ import numpy as np
 import onnxruntime as ort
 
 from interlock.inference import Floats
-from serve.protocol.request import Reader
+from serve.protocol.request import Reader, Request
 from serve.protocol.signature import Signature, Tensor
+from serve.protocol.tensors import Tensors, tensors
 from serve.stored import ServedModel
 
 # Measured on tree ensembles: a session takes 12 bytes of memory for each of its file's, and some for itself.
@@ -38,6 +39,22 @@ class Loaded:
             threshold=served.threshold,
         )
         self.read = Reader(self.signature).read
+        self._kept: list[Tensors] = []
+
+    def answer(self, request: Request) -> Floats:
+        """The scores of a request that `read` has checked. Of one row, the tensors are kept for the next call."""
+        columns = list(request.values.values())
+        if request.rows > 1:
+            return self.scores(tensors(columns, request.rows, self.signature))
+        try:
+            kept = self._kept.pop()
+        except IndexError:
+            # The first call, or another thread has them.
+            kept = Tensors(self.signature, 1)
+        try:
+            return self.scores(kept.fill(columns))
+        finally:
+            self._kept.append(kept)
 
     def scores(self, tensors: dict[str, Any]) -> Floats:
         """The file's last output, as `interlock.inference.scores` reads it.

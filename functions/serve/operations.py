@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from interlock.errors import InterlockError, UnknownModel, UnsupportedContent
@@ -18,7 +17,7 @@ from serve.protocol import rows
 from serve.protocol.request import Request
 from serve.protocol.response import encode, write
 from serve.protocol.routes import Operation, Route
-from serve.telemetry import embedded, metrics, say
+from serve.telemetry import embedded, instant, metrics, say
 
 _VERSION = "0.1.0"
 
@@ -126,7 +125,7 @@ def predicted(
 ) -> tuple[Answered, dict[str, Any]]:
     """A prediction, captured and counted, and what its answer tells beside it."""
     started = time.perf_counter()
-    at = datetime.now(UTC).isoformat()
+    at = instant()
     release = service.live.release(asked.model)
 
     def failed(version: int, error: Exception) -> None:

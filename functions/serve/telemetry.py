@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from serve.protocol.response import encode
 
@@ -30,18 +34,32 @@ class Voice:
 say = Voice().say
 
 
+def instant() -> str:
+    """Now, as `datetime.isoformat` writes it in UTC; the second is written once."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}+00:00"
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def embedded(values: dict[str, float], model: str | None = None) -> dict[str, Any]:
     """Fields that make a line of JSON count, in CloudWatch's embedded metric format.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     dimensions = {"service": "serve", "model": model} if model else {"service": "serve"}
-    directive = {
-        "Namespace": "Interlock",
-        "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": name} for name in values],
-    }
-    return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, **dimensions, **values}
+    told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": _directives((*dimensions,), (*values,))}
+    return {"_aws": told, **dimensions, **values}
+
+
+@lru_cache
+def _directives(dimensions: tuple[str, ...], names: tuple[str, ...]) -> msgspec.Raw:
+    """What CloudWatch is to make of the fields: the same in every line that counts the same."""
+    metrics = [{"Name": name} for name in names]
+    return msgspec.Raw(encode([{"Namespace": "Interlock", "Dimensions": [dimensions], "Metrics": metrics}]))
 
 
 def metrics(values: dict[str, float], model: str | None = None) -> bytes:

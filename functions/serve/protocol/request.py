@@ -1,11 +1,10 @@
-"""A request of the protocol, checked strictly against the model's signature and made into tensors.
+"""A request of the protocol, checked strictly against the model's signature.
 
 The types below say what each datatype may hold, once. A request in its usual form (the signature's inputs in their
 order, with their datatypes, flat) is decoded and checked by them in one pass; numpy alone would silently take "1.5",
 true and null for numbers. What that pass refuses is decoded by the same types in any order and any datatype that loses
-nothing;
-and what that refuses is looked at slowly: nested data is laid flat, and what is really wrong is said with the input's
-name.
+nothing; and what that refuses is looked at slowly: nested data is laid flat, and what is really wrong is said with the
+input's name.
 """
 
 from __future__ import annotations
@@ -17,14 +16,11 @@ from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from interlock.errors import InvalidRequest, PayloadTooLarge
 from serve.protocol.signature import INTEGERS, TAKEN, Signature, Tensor
 
 MAX_ROWS = 10_000
-Array = npt.NDArray[Any]
 Parameters = dict[str, Any]
 
 
@@ -138,17 +134,17 @@ _PLACE = re.compile(r"\$\.inputs\[(\d+)\](?:\.(\w+))?(?:\[(\d+)\])?")
 
 
 class Request(NamedTuple):
-    """A checked request: values by input, each [rows], as they were sent; tensors as the session takes them.
+    """A checked request: values by input, in the signature's order, each [rows], as they were sent.
 
-    A tensor is [rows, 1]: float32 with NaN where missing, or text with "" where missing.
+    `body` is there when that was in the protocol's usual form.
     """
 
     id: str | None
     rows: int
     values: Mapping[str, Sequence[Any]]
-    tensors: dict[str, Array]
     outputs: frozenset[str] | None
     parameters: Parameters
+    body: bytes | None = None
 
 
 class Reader:
@@ -183,7 +179,7 @@ class Reader:
             and list(map(len, columns)) == [rows] * len(inputs)
             and 0 < rows <= MAX_ROWS
         ):
-            return self._checked(document, columns, rows, nulls=b"null" in body)
+            return self._checked(document, columns, rows, body)
         return self._otherwise(body)
 
     def _otherwise(self, body: bytes) -> Request:
@@ -199,39 +195,14 @@ class Reader:
             _check_input(tensor, item, rows)
         return self._checked(document, list(map(_data, inputs)), rows)
 
-    def _checked(self, document: _Form, columns: list[Sequence[Any]], rows: int, *, nulls: bool = True) -> Request:
+    def _checked(self, document: _Form, columns: list[Sequence[Any]], rows: int, body: bytes | None = None) -> Request:
         signature = self._signature
         outputs = frozenset(map(_name, document.outputs)) if document.outputs else None
         if outputs and not outputs <= {item.name for item in signature.outputs}:
             known = ", ".join(item.name for item in signature.outputs)
             raise InvalidRequest(f"'outputs' must name some of {known}; asked for were {', '.join(sorted(outputs))}")
         values = dict(zip(signature.names, columns, strict=True))
-        fed = tensors(columns, rows, signature, nulls=nulls)
-        return Request(document.id, rows, values, fed, outputs, document.parameters)
-
-
-def tensors(
-    columns: Sequence[Sequence[Any]], rows: int, signature: Signature, *, nulls: bool = True
-) -> dict[str, Array]:
-    """The session's inputs for these checked columns, each [rows, 1].
-
-    Args:
-        columns: by the signature's order, [rows] each: numbers, booleans or texts, None where missing.
-        rows: how many there are.
-        signature: the model's.
-        nulls: False when no value is missing, which is not looked for then.
-    """
-    found: dict[str, Array] = {}
-    if signature.numbers:
-        block = np.array([columns[place] for place in signature.number_places], np.float32)
-        found = dict(zip(signature.numbers, block.reshape(-1, rows, 1), strict=True))
-    if signature.texts:
-        texts = [columns[place] for place in signature.text_places]
-        for place in signature.missing_texts if nulls else ():
-            if None in texts[place]:
-                texts[place] = ["" if value is None else value for value in texts[place]]
-        found.update(zip(signature.texts, np.array(texts, object).reshape(-1, rows, 1), strict=True))
-    return found
+        return Request(document.id, rows, values, outputs, document.parameters, body)
 
 
 def _rows(item: _Input) -> int:

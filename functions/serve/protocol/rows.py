@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from interlock.errors import InvalidRequest, PayloadTooLarge
-from serve.protocol.request import MAX_ROWS, Request, tensors
+from serve.protocol.request import MAX_ROWS, Request
 from serve.protocol.response import Answer
 from serve.protocol.signature import Signature
 
@@ -175,7 +175,7 @@ def _request(values: list[list[Any]], signature: Signature, contract: dict[str, 
         raise InvalidRows(wrong)
     by_name = dict(zip(signature.names, values, strict=True))
     rows = len(values[0])
-    return Request(None, rows, by_name, tensors(values, rows, signature), None, {})
+    return Request(None, rows, by_name, None, {})
 
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {

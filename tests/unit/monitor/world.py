@@ -264,7 +264,7 @@ def captured(rows: Sequence[Row], at: datetime, version: int, request: str) -> l
     values = {item.name: [row[item.name] for row in rows] for item in inputs}
     scores = [score(row) for row in rows]
     labels = ["yes" if value >= 0.5 else "no" for value in scores]
-    asked = Request(id=None, rows=len(rows), values=values, tensors={}, outputs=None, parameters={})
+    asked = Request(id=None, rows=len(rows), values=values, outputs=None, parameters={})
     found = lines(
         asked, Answer(labels, scores, None), served_model(served.to_json().encode()), version, request, at.isoformat()
     )

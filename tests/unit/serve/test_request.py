@@ -16,6 +16,7 @@ from interlock.kind import Kind
 from serve.protocol.request import Reader, Request
 from serve.protocol.response import interpret, write
 from serve.protocol.signature import Signature, Tensor
+from serve.protocol.tensors import tensors
 from tests.unit.serve.world import MODEL, World, document
 
 WORLD = World()
@@ -50,6 +51,11 @@ def taken(document: dict[str, Any], signature: Signature = EVERY) -> Request:
     return Reader(signature).read(json.dumps(document).encode())
 
 
+def fed(request: Request, signature: Signature = EVERY) -> dict[str, Any]:
+    """What the session is fed."""
+    return tensors(list(request.values.values()), request.rows, signature)
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(
@@ -65,7 +71,7 @@ def test_every_answer_is_onnxruntimes_own(rows: list[tuple[float, str | None]]) 
         "place": np.array([[r[1] or ""] for r in rows], dtype=object),
     }
     wanted = session.run(None, feeds)[-1][:, 1]
-    answer = interpret(loaded.scores(request.tensors), loaded.signature)
+    answer = interpret(loaded.answer(request), loaded.signature)
     outputs = {item["name"]: item for item in json.loads(write(request, answer, loaded.signature, {}))["outputs"]}
     np.testing.assert_allclose(outputs["probability"]["data"], wanted, atol=1e-7)
     assert outputs["label"]["data"] == ["yes" if score >= 0.6 else "no" for score in wanted]
@@ -91,7 +97,7 @@ def test_every_whole_number_of_its_datatype_is_taken_and_none_beyond(datatype: s
     for value in (low, high):
         request = taken(asked(**{wanted: {"datatype": datatype, "data": [value]}}))
         assert request.values[wanted] == [value]
-        assert request.tensors[wanted].tolist() == [[float(np.float32(value))]]
+        assert fed(request)[wanted].tolist() == [[float(np.float32(value))]]
     for value in (low - 1, high + 1):
         with pytest.raises(InvalidRequest, match=f"input '{wanted}': element 0 is beyond the range of {datatype}"):
             taken(asked(**{wanted: {"datatype": datatype, "data": [value]}}))
@@ -99,12 +105,12 @@ def test_every_whole_number_of_its_datatype_is_taken_and_none_beyond(datatype: s
 
 @pytest.mark.parametrize("datatype", ["FP32", "FP64"])
 def test_floats_of_both_widths_are_taken_for_a_number(datatype: str) -> None:
-    assert taken(asked(FP32={"datatype": datatype, "data": [0.1]})).tensors["FP32"][0, 0] == np.float32(0.1)
+    assert fed(taken(asked(FP32={"datatype": datatype, "data": [0.1]})))["FP32"][0, 0] == np.float32(0.1)
 
 
 def test_tensors_are_what_the_session_wants() -> None:
     changes = {f"{name}?": {"data": [None]} for name in GOOD}
-    tensors = taken(asked(**changes)).tensors
+    tensors = fed(taken(asked(**changes)))
     assert {name: (tensor.shape, tensor.dtype.kind) for name, tensor in tensors.items()} == {
         item.name: ((1, 1), "O" if item.datatype == "BYTES" else "f") for item in EVERY.inputs
     }
@@ -121,8 +127,8 @@ def test_nested_and_flat_data_are_the_same_request(column: list[int | None]) -> 
     flat = taken(asked(**base | {"INT64?": {"shape": [rows], "data": column}}))
     nested = taken(asked(**base | {"INT64?": {"shape": [rows, 1], "data": [[value] for value in column]}}))
     assert flat.values == nested.values
-    for name, tensor in flat.tensors.items():
-        np.testing.assert_array_equal(tensor, nested.tensors[name])
+    for name, tensor in fed(flat).items():
+        np.testing.assert_array_equal(tensor, fed(nested)[name])
 
 
 @pytest.mark.parametrize("name", list(GOOD))
@@ -259,4 +265,4 @@ def test_whatever_comes_is_taken_or_refused_by_name(name: str, field: str, value
         request = taken(asked(**{name: {field: value}}))
     except InvalidRequest:
         return
-    assert {tensor.shape for tensor in request.tensors.values()} == {(request.rows, 1)}
+    assert {tensor.shape for tensor in fed(request).values()} == {(request.rows, 1)}
