@@ -24,7 +24,11 @@ def rollback(target: Target, model: str, reason: str) -> dict[str, Any]:
     Raises:
         Conflict: there is neither; whatever else the function refuses, under its own name.
     """
-    return _invoke(target, "RollbackFunction", {"model": model, "actor": target.caller(), "reason": reason})
+    live = evidence.live(target, model)
+    newest = (live.challenger or live.champion) if live else None
+    # A client asks again when an answer is late: the version says what is meant, whatever was done meanwhile.
+    event = {"model": model, "version": newest.version if newest else None, "actor": target.caller(), "reason": reason}
+    return _invoke(target, "RollbackFunction", event)
 
 
 def steer(target: Target, model: str, action: str, reason: str) -> dict[str, Any]:

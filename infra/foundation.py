@@ -32,7 +32,12 @@ class Foundation(Construct):
         self._removal = RemovalPolicy.RETAIN if settings.keeps_data else RemovalPolicy.DESTROY
 
         self.data = self._bucket(
-            "Data", prefix_expiry={"captures/": settings.capture_retention_days, "sets/": _WORK_DAYS}
+            "Data",
+            prefix_expiry={
+                "captures/": settings.capture_retention_days,
+                "sets/": _WORK_DAYS,
+                "releases/": settings.capture_retention_days,
+            },
         )
         self.artefacts_bucket = self._bucket("Artefacts", prefix_expiry={})
         self.state = self._table("State", sort_key=dynamodb.AttributeType.STRING)

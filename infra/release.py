@@ -187,8 +187,8 @@ class Release(Construct):
                 timeout=Duration.minutes(5),
                 scratch_mb=2048,
             )
-            .reads("captures/", "labels/", listing=True)
-            .writes("reports/")
+            .reads("captures/", "labels/", "releases/", listing=True)
+            .writes("reports/", "releases/")
             .reads_artefacts("models/")
             .keeps_state()
             .records_decisions()

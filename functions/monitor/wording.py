@@ -73,7 +73,7 @@ def _cost(result: WindowResult) -> str:
             f"Cost: {name} probably {number(estimated.value)} ({number(estimated.low)} to {number(estimated.high)},"
             f" estimated without labels), {number(before)} on the holdout.\n"
         )
-    return ""
+    return f"Cost: {name} is not known: it has too few labels, and cannot be estimated without.\n"
 
 
 def _change(column: ColumnDrift) -> str:

@@ -16,7 +16,7 @@ from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Alerts, Bus, LedgerTable, StateTable
 from release.record import change, read
-from release.restore import tell
+from release.telling import tell
 from release.transitions import PROMOTED, rolled_back
 
 # What went wrong longer after a promotion than this is not put down to it.
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         after = take_back(state, ledger, model, name, told)
         if after is not None:
             logger.warning("taken back", model=model, version=after.version, alarm=name)
-            tell(after, EventBus(settings.bus_name), AlertTopic(settings.alerts_topic))
+            tell(state, EventBus(settings.bus_name), AlertTopic(settings.alerts_topic), after, datetime.now(UTC))
             taken[model] = after.version
     return {"taken_back": taken}
 

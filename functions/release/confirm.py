@@ -11,11 +11,11 @@ from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
 from interlock.errors import RevisionChanged
-from interlock.events import ModelPromoted
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Bus, LedgerTable, StateTable
 from release.record import change, read
+from release.telling import tell
 from release.transitions import BEGUN, PROMOTED, probed
 
 # What a probed version's next revision is about when this was done before.
@@ -59,6 +59,5 @@ def confirm(
         live = after
     elif live is None or (live.version, live.revision) != (version, revision + 1) or live.action not in _FURTHER:
         raise RevisionChanged(f"'{model}' is no longer at revision {revision}, which was probed")
-    if live.state == "live":
-        bus.publish(ModelPromoted(model=model, version=version, revision=live.revision))
+    tell(state, bus, None, live, datetime.now(UTC))
     return live

@@ -24,6 +24,8 @@ from interlock.stats.shares import wilson
 from interlock.steps import Outcome, StepVerdict
 from release.groups import MIN_ROWS, fairness
 from release.performance import by_labels, labelled, promised
+from release.tally import Tally
+from release.traffic import silent
 from release.window import Pair, Window
 
 _PASS, _WARN, _FAIL, _TOO_FEW = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.TOO_FEW
@@ -36,8 +38,28 @@ _PERCENTILE = 0.95
 _SLOW_MS = 1.0
 
 
-def judge(model: DeployedModel, live: LiveRelease, window: Window, at: datetime) -> StepVerdict:
-    """What the step shows at this moment, and what follows."""
+def glance(model: DeployedModel, live: LiveRelease, tally: Tally, at: datetime) -> StepVerdict:
+    """What the number of calls and of failures says: whether there is anything to judge.
+
+    Of a shadow only the champion's calls are captured: it has had as many.
+    """
+    champion, challenger = live.champion, live.challenger
+    assert champion is not None  # noqa: S101 - a step bakes beside a champion
+    assert challenger is not None  # noqa: S101
+    one, two = (
+        silent(version, calls=tally.calls.get(of, 0), failures=tally.failures.get(of, 0))
+        for version, of in (
+            (champion.version, champion.version),
+            (challenger.version, challenger.version if live.share else champion.version),
+        )
+    )
+    return judge(model, live, Window(one, two, Pair()), at, counts_only=True)
+
+
+def judge(
+    model: DeployedModel, live: LiveRelease, window: Window, at: datetime, *, counts_only: bool = False
+) -> StepVerdict:
+    """What the step shows at this moment, and what follows; with `counts_only` nothing else is looked at."""
     plan, began, challenger, champion = live.plan, live.began, live.challenger, live.champion
     assert plan is not None  # noqa: S101 - a step bakes by a plan, since a moment, and both versions are there
     assert began is not None  # noqa: S101
@@ -45,10 +67,10 @@ def judge(model: DeployedModel, live: LiveRelease, window: Window, at: datetime)
     assert champion is not None  # noqa: S101
     waiting = "" if plan.mode == "ab" else _waiting(plan, window, began, at)
     checks = [_errors(plan, window)]
-    if not waiting and plan.experiment is None:
+    if not waiting and plan.experiment is None and not counts_only:
         checks += _settled(model, plan, window)
     outcome, reason = _outcome(checks, waiting)
-    if outcome == "pass" and plan.experiment is not None:
+    if outcome == "pass" and plan.experiment is not None and not counts_only:
         check, outcome = _experiment(model, plan.experiment, window)
         checks, reason = [*checks, check], check.reason
         if outcome == "win":

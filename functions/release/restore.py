@@ -12,11 +12,11 @@ from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
 from interlock.errors import reason as message_of
-from interlock.events import ModelRolledBack
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Alerts, Bus, LedgerTable, StateTable
 from release.record import change, read
+from release.telling import tell
 from release.transitions import FAILED_PROBE, withdrawn
 
 
@@ -29,9 +29,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """{model, version, revision, error, cause} → {restored}."""
     settings = Settings.load()
     logger.append_keys(model=event["model"], version=event["version"])
+    state = State(settings.state_table)
     reason = f"{event['error']}: {message_of(event['cause'])}"
     after = put_back(
-        State(settings.state_table),
+        state,
         Ledger(settings.ledger_table),
         event["model"],
         event["version"],
@@ -40,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     if after is None:
         return {"restored": False}
-    tell(after, EventBus(settings.bus_name), AlertTopic(settings.alerts_topic))
+    tell(state, EventBus(settings.bus_name), AlertTopic(settings.alerts_topic), after, datetime.now(UTC))
     return {"restored": True}
 
 
@@ -53,17 +54,3 @@ def put_back(state: State, ledger: Ledger, model: str, version: int, reason: str
     after = withdrawn(live, FAILED_PROBE, by, reason, datetime.now(UTC))
     change(state, ledger, live, after)
     return after
-
-
-def tell(after: LiveRelease, bus: EventBus, alerts: AlertTopic) -> None:
-    """Say that a version was taken back, whoever did it."""
-    model, version, reason = after.model, after.version or 0, after.reason
-    serving = f"version {after.champion.version}" if after.champion else "nothing"
-    bus.publish(ModelRolledBack(model=model, version=version, revision=after.revision, reason=reason[:500]))
-    report = f"Report: {after.report}\n" if after.report else ""
-    alerts.send(
-        f"{model}: version {version} was taken back",
-        f"Version {version} of {model} was taken back: {reason}\n"
-        f"Serving now: {serving} (revision {after.revision}). Callers get it within 5 seconds.\n{report}"
-        f"Look: interlock release status {model}; interlock logs serve",
-    )

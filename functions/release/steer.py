@@ -11,12 +11,12 @@ from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
 from interlock.errors import Conflict, InvalidRequest
-from interlock.events import ModelPromoted
 from interlock.models import deployed
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Bus, LedgerTable, StateTable
 from release.record import change, read
+from release.telling import tell
 from release.transitions import paused, promoted, resumed
 
 
@@ -66,6 +66,5 @@ def steer(state: State, ledger: Ledger, bus: EventBus, model: str, action: str, 
         case _:
             raise InvalidRequest(f"'{action}' is not pause, resume or promote")
     change(state, ledger, live, after)
-    if after.state == "live":
-        bus.publish(ModelPromoted(model=model, version=after.version or 0, revision=after.revision))
+    tell(state, bus, None, after, now)
     return after

@@ -21,16 +21,16 @@ from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.catalogue import deployed_ids
 from interlock.errors import RevisionChanged
-from interlock.events import ModelPromoted
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.report import page
 from interlock.settings import Alerts, ArtefactsBucket, Bus, DataBucket, LedgerTable, StateTable
 from interlock.steps import StepVerdict
-from release.judgement import judge
+from release.judgement import glance, judge
 from release.record import change, decision, read, revisions
-from release.restore import tell
+from release.tally import Tally, count
+from release.telling import tell
 from release.transitions import (
     FAILED_PROBE,
     NO_WINNER,
@@ -46,6 +46,8 @@ from release.window import gather
 ABANDONED = timedelta(minutes=15)
 # So many revisions are looked back for one that the ledger does not know.
 _LOOKED_BACK = 20
+# Whoever made a revision has so long to tell of it; what is older than a day is no news.
+_OWN_WORD, _NEWS = timedelta(minutes=1), timedelta(days=1)
 
 
 class Settings(DataBucket, ArtefactsBucket, StateTable, LedgerTable, Bus, Alerts):
@@ -96,22 +98,26 @@ def tend(doors: Doors, model: DeployedModel, now: datetime) -> str:
         return "never released"
     live = _believed(doors, newest, now)
     if _TOLD.get(model.id) != live.revision:
-        for item in reversed(list(revisions(doors.state, model.id, _LOOKED_BACK))):
+        kept = list(revisions(doors.state, model.id, _LOOKED_BACK))
+        for item in reversed(kept):
             doors.ledger.append(decision(item))
-        _TOLD[model.id] = live.revision
+            if _OWN_WORD < now - item.changed_at < _NEWS:
+                _tell(doors, item, now)
+        if now - kept[0].changed_at > _OWN_WORD:
+            _TOLD[model.id] = live.revision
     if live.state == "probing" and now - live.changed_at > ABANDONED:
         reason = "the release's workflow ended without a word; `interlock retry` releases it again"
         after = withdrawn(live, FAILED_PROBE, doors.by, reason, now)
         change(doors.state, doors.ledger, live, after)
-        tell(after, doors.bus, doors.alerts)
+        _tell(doors, after, now)
         return "abandoned"
     if live.state in {"baking", "paused"}:
         return _bake(doors, model, live, now)
     return live.state
 
 
-# Up to which revision this process knows the ledger to be complete, by model: asking every minute would cost more than
-# all the rest.
+# Up to which revision this process knows the ledger to be complete and everybody to be told, by model: asking every
+# minute would cost more than all the rest.
 _TOLD: dict[str, int] = {}
 
 
@@ -132,33 +138,46 @@ def _believed(doors: Doors, last: LiveRelease, now: datetime) -> LiveRelease:
     what = "is gone or unreadable" if live is None else f"is not revision {last.revision} as it was written"
     after = put_right(last, doors.by, f"the live record {what}: somebody changed it by hand", now)
     change(doors.state, doors.ledger, last, after, force=True)
-    doors.alerts.send(
-        f"{last.model}: the live record was changed by hand",
-        f"The live release of {last.model} {what}. Revision {last.revision} was written again as revision "
-        f"{after.revision}.\nFind out who may write to the state table (CloudTrail).\n"
-        f"Look: interlock release history {last.model}",
-    )
+    _tell(doors, after, now)
     return after
+
+
+def _tell(doors: Doors, after: LiveRelease, now: datetime) -> None:
+    tell(doors.state, doors.bus, doors.alerts, after, now)
 
 
 def _bake(doors: Doors, model: DeployedModel, live: LiveRelease, now: datetime) -> str:
     scratch = Path(tempfile.mkdtemp(prefix="release-"))
     try:
-        window = gather(doors.data, doors.artefacts, model, live, now, scratch)
+        tally = count(doors.data, doors.state, live, now, scratch)
+        verdict = glance(model, live, tally, now)
+        known = doors.state.get(StepVerdict, *_place(live))
+        if known is not None and known.revision == live.revision and _says_the_same(known, live, tally):
+            verdict = known.model_copy(update={"at": now})
+        elif verdict.outcome != "wait":
+            window = gather(doors.data, doors.artefacts, model, live, now, scratch)
+            verdict = judge(model, live, window, now)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    verdict = judge(model, live, window, now)
-    doors.state.put(f"model#{model.id}", "bake", verdict)
+    doors.state.put(*_place(live), verdict)
     if verdict.outcome == "wait" or (live.state == "paused" and verdict.outcome != "fail"):
         return f"{live.state}: {verdict.reason}"
     report = _report(doors.data, verdict)
     after = _after(live, verdict, doors.by, report, now)
     change(doors.state, doors.ledger, live, after)
-    if after.state == "live" and verdict.outcome in {"pass", "win"}:
-        doors.bus.publish(ModelPromoted(model=model.id, version=verdict.version, revision=after.revision))
-    elif verdict.outcome in {"fail", "no_winner"}:
-        tell(after, doors.bus, doors.alerts)
+    _tell(doors, after, now)
     return f"{verdict.outcome}: {verdict.reason}"
+
+
+def _says_the_same(known: StepVerdict, live: LiveRelease, tally: Tally) -> bool:
+    """Whether the last verdict still holds: nothing came that could change it."""
+    undecided = known.outcome == "wait" and known.mode == "ab"
+    return not tally.fresh and (undecided or (known.outcome == "pass" and live.state == "paused"))
+
+
+def _place(live: LiveRelease) -> tuple[str, str]:
+    """Where a step's newest verdict lies in the state table."""
+    return f"model#{live.model}", "bake"
 
 
 def _after(live: LiveRelease, verdict: StepVerdict, by: str, report: str, now: datetime) -> LiveRelease:

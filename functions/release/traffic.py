@@ -33,7 +33,7 @@ _LONGEST_VALUE = 1000
 _MEMORY = "400MB"
 _EMPTY = np.empty(0)
 _LOST = object()
-_CAPTURES = {
+CAPTURES = {
     "time": "TIMESTAMP",
     "request_id": "VARCHAR",
     "row": "INTEGER",
@@ -43,7 +43,7 @@ _CAPTURES = {
     "milliseconds": "DOUBLE",
     "unit": "VARCHAR",
 }
-_FAILURES = {"time": "TIMESTAMP", "request_id": "VARCHAR", "version": "INTEGER"}
+FAILURES = {"time": "TIMESTAMP", "request_id": "VARCHAR", "version": "INTEGER"}
 _LABELS = {"request_id": "VARCHAR", "row": "INTEGER", "label": "VARCHAR", "received": "VARCHAR"}
 
 
@@ -77,23 +77,16 @@ class Traffic:
         self, data: Objects, model: DeployedModel, start: datetime, end: datetime, scratch: Path, *, routed: bool
     ) -> None:
         self._model = model
-        self._con = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": str(scratch / "spill"),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
+        self._con = engine(scratch)
         self._scratch, self._data = scratch, data
         captures, failures, labels = (
             self._fetch(key, start, end) for key in (keys.captures, keys.failures, keys.labels)
         )
         period = [start.replace(tzinfo=None), end.replace(tzinfo=None)]
-        self._table("captured", _CAPTURES, f"read_parquet([{captures}], union_by_name=true)" if captures else "")
-        self._table("failed", _FAILURES, f"read_parquet([{failures}], union_by_name=true)" if failures else "")
+        table(self._con, "captured", CAPTURES, f"read_parquet([{captures}], union_by_name=true)" if captures else "")
+        table(self._con, "failed", FAILURES, f"read_parquet([{failures}], union_by_name=true)" if failures else "")
         reader = f"read_json([{labels}], format='newline_delimited', columns={_LABELS})" if labels else ""
-        self._table("labelled", _LABELS, reader)
+        table(self._con, "labelled", _LABELS, reader)
         # Calls that named a version themselves were not drawn for it.
         drawn = " AND unit IS NOT NULL" if routed else ""
         self._con.execute(
@@ -143,11 +136,7 @@ class Traffic:
 
     def silent(self, version: int, failures: int = 0) -> Arm:
         """A version that answered nothing."""
-        texts = np.empty(0, np.str_)
-        none = np.empty(0, np.int64)
-        return Arm(
-            version, 0.5, 0, failures, _EMPTY, _EMPTY, none, _EMPTY, texts, dict.fromkeys(self._grouped(), texts)
-        )
+        return silent(version, failures=failures, groups=self._grouped())
 
     def whole(self, version: int, inputs: Sequence[Input]) -> tuple[dict[str, list[Value]], dict[str, Any], int]:
         """Rows of a version that can be put to a model again, [rows] by column; what was answered; how many cannot.
@@ -212,12 +201,6 @@ class Traffic:
             day += timedelta(days=1)
         return ", ".join(text(str(path)) for path in found)
 
-    def _table(self, name: str, columns: Mapping[str, str], source: str) -> None:
-        """A table of what a source holds; with these columns in any case, and empty where there is no source."""
-        empty = ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns.items())
-        more = f" UNION ALL BY NAME SELECT * FROM {source}" if source else ""  # noqa: S608 - paths are ours
-        self._con.execute(f"CREATE TABLE {name} AS SELECT {empty} WHERE false{more}")
-
     def _rows(self, version: int) -> dict[str, Any]:
         groups = "".join(
             f", CAST({quoted('in_' + name)} AS VARCHAR) AS group{place}" for place, name in enumerate(self._grouped())
@@ -251,6 +234,31 @@ class Traffic:
     def _numpy(self, query: str, parameters: list[Any]) -> dict[str, Any]:
         found: dict[str, Any] = self._con.execute(query, parameters).fetchnumpy()
         return found
+
+
+def engine(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """The data engine; it spills into `scratch`, where alone a function may write."""
+    return duckdb.connect(
+        config={
+            "memory_limit": _MEMORY,
+            "temp_directory": str(scratch / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+
+
+def table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], source: str) -> None:
+    """A table of what a source holds; with these columns in any case, and empty where there is no source."""
+    empty = ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns.items())
+    more = f" UNION ALL BY NAME SELECT * FROM {source}" if source else ""  # noqa: S608 - paths are ours
+    con.execute(f"CREATE TABLE {name} AS SELECT {empty} WHERE false{more}")
+
+
+def silent(version: int, *, calls: int = 0, failures: int = 0, groups: Sequence[str] = ()) -> Arm:
+    """A version of whose answers nothing is known but their number."""
+    texts, none = np.empty(0, np.str_), np.empty(0, np.int64)
+    return Arm(version, 0.5, calls, failures, _EMPTY, _EMPTY, none, _EMPTY, texts, dict.fromkeys(groups, texts))
 
 
 def _rebuilt(item: Input, value: Any) -> Any:

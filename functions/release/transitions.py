@@ -13,7 +13,7 @@ STARTED, BEGUN, PROMOTED = "release started", "step begun", "model promoted"
 TAKEN_BACK, FAILED_PROBE, NO_WINNER = "model rolled back", "probe failed", "no winner"
 PAUSED, RESUMED, PUT_RIGHT = "release paused", "release resumed", "record put right"
 # Versions that ended so are not brought back by an approval that was told before.
-_GONE = {TAKEN_BACK, NO_WINNER}
+GONE = {TAKEN_BACK, NO_WINNER}
 
 
 def started(
@@ -57,7 +57,7 @@ def is_old_news(live: LiveRelease | None, version: int, told: datetime) -> bool:
     """
     if live is None or told > live.changed_at:
         return False
-    gone = {live.version} if live.action in _GONE else set()
+    gone = {live.version} if live.action in GONE else set()
     return version in gone or (live.champion is not None and version < live.champion.version)
 
 
@@ -108,17 +108,19 @@ def withdrawn(
     return _next(live, action, _challenger(live).version, by, reason, at, report=report, **_ALONE)
 
 
-def rolled_back(live: LiveRelease | None, model: str, by: str, reason: str, at: datetime) -> LiveRelease:
-    """The challenger taken back; where there is none, the champion, for the one before it.
+def rolled_back(
+    live: LiveRelease | None, model: str, by: str, reason: str, at: datetime, version: int | None = None
+) -> LiveRelease:
+    """The challenger taken back; where there is none, or `version` is the champion, that one, for the one before it.
 
     Raises:
         Conflict: there is nothing to go back to.
     """
     if live is None or (live.champion is None and live.challenger is None):
         raise Conflict(f"nothing serves for '{model}'", remedy="`interlock status` shows what does.")
-    if live.challenger is not None:
+    if live.challenger is not None and version in {None, live.challenger.version}:
         return withdrawn(live, TAKEN_BACK, by, reason, at)
-    assert live.champion is not None  # noqa: S101 - one of the two is there
+    assert live.champion is not None  # noqa: S101 - one of the two is there, and a version is one of them
     if live.previous is None:
         raise Conflict(
             f"version {live.champion.version} of '{model}' is the first: there is nothing to go back to",

@@ -135,6 +135,11 @@ def labels(model: str, day: date, name: str) -> str:
     return f"labels/{model}/day={day:%Y-%m-%d}/{name}"
 
 
+def release_tally(model: str, release: str) -> str:
+    """What is kept of the calls of a release's step while it bakes."""
+    return f"releases/{model}/{release}/seen.parquet"
+
+
 def label_files(model: str) -> str:
     """Prefix of all of a model's labels: those that came over HTTPS, by day, and files that were uploaded beside."""
     return f"labels/{model}/"

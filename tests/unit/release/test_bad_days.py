@@ -11,7 +11,7 @@ import pytest
 from interlock.errors import ChecksumMismatch, Conflict, DependencyUnavailable, Refused
 from interlock.events import ModelApproved, ModelRolledBack
 from interlock.records import LiveRelease
-from release import alarm
+from release import alarm, tend
 from release.confirm import confirm
 from release.propose import check_unchanged
 from release.record import read
@@ -111,7 +111,7 @@ def test_the_workflow_dies_while_confirming(world: World, monkeypatch: pytest.Mo
 
 def test_the_clock_dies_after_taking_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.release(2, b"no model")
-    world.tend(timedelta(0))
+    world.tend(2 * MINUTE)
     world.call(60)
     with monkeypatch.context() as patch:
         patch.setattr(world.ledger, "append", killed)
@@ -119,6 +119,53 @@ def test_the_clock_dies_after_taking_back(world: World, monkeypatch: pytest.Monk
             world.tend(MINUTE)
     works(world, 1)
     assert world.ledger.actions("flats")[-1] == "model rolled back"
+
+
+@pytest.mark.parametrize("dies", ["event", "alert", "mark"])
+def test_what_nobody_was_told_of_is_told_by_the_clock_and_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, dies: str
+) -> None:
+    world.release(2, b"no model")
+    world.call(60)
+    doors = {"event": (world.bus, "publish"), "alert": (world.alerts, "send"), "mark": (world.state, "put")}
+    door, method = doors[dies]
+    with monkeypatch.context() as patch:
+        put = world.state.put
+        if dies == "mark":
+            patch.setattr(door, method, lambda *at: killed() if at[1].startswith("told#") else put(*at))
+        else:
+            patch.setattr(door, method, killed)
+        with pytest.raises(DependencyUnavailable):
+            world.tend(MINUTE)
+    # A function that starts anew knows nothing of the minute before.
+    tend._TOLD.clear()
+    for _ in range(4):
+        world.tend(MINUTE)
+    subjects = [subject for subject, _ in world.alerts.sent]
+    assert subjects == ["flats: version 2 was taken back"] * (2 if dies == "mark" else 1)
+    assert sum(isinstance(event, ModelRolledBack) for event in world.bus.published) == (1 if dies == "event" else 2)
+    works(world, 1)
+
+
+def test_a_rollback_that_is_asked_for_twice_is_done_once(world: World) -> None:
+    world.release(2, sigmoid(1.01))
+    steer(world.state, world.ledger, world.bus, "flats", "promote", "a person", "good")
+    asked = (world.state, world.ledger, "flats", "a person", "complaints", 2)
+    first = take_back(*asked)
+    assert (first.version, world.champion) == (2, 1)
+    assert take_back(*asked).revision == first.revision
+    # Without naming it, the same would have brought version 2 back.
+    works(world, 1)
+    with pytest.raises(Conflict, match="version 7 of 'flats' is not on its way and does not serve"):
+        take_back(world.state, world.ledger, "flats", "a person", "why", 7)
+
+
+def test_a_rollback_of_the_champion_is_none_of_what_came_meanwhile(world: World) -> None:
+    world.release(2, sigmoid(1.01))
+    steer(world.state, world.ledger, world.bus, "flats", "promote", "a person", "good")
+    world.release(3, sigmoid(1.02))
+    take_back(world.state, world.ledger, "flats", "a person", "complaints about 2", 2)
+    works(world, 1)
 
 
 @pytest.mark.parametrize("how", ["another champion", "a larger share", "no JSON", "nothing", "another revision"])

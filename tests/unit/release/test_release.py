@@ -18,8 +18,9 @@ from release import transitions
 from release.confirm import confirm
 from release.probe import probe
 from release.record import change, read
-from release.restore import put_back, tell
+from release.restore import put_back
 from release.rollback import take_back
+from release.telling import tell
 from release.transitions import is_old_news, started
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeLedger, FakeState
 
@@ -142,7 +143,8 @@ def test_a_failed_probe_leaves_the_champion_and_is_told_once(table: Table) -> No
         back = table.put_back(2, "ProbeFailed: differs")
         assert back is not None
         assert (back.champion, back.challenger, back.state) == (candidate(1), None, "live")
-        tell(back, table.bus, table.alerts)
+        tell(table.state, table.bus, table.alerts, back, NOW)
+    assert len(table.alerts.sent) == 1
     assert table.ledger.actions("flats")[-2:] == ["release started", "probe failed"]
 
 
