@@ -6,6 +6,7 @@ text) and `vi` (as its type). Presence, type and bounds are judged on the arrays
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,6 +91,18 @@ def typed(index: int, column: Column, mark: str = ".", thousands: str | None = N
             )
         case ColumnType.STRING:
             return value
+
+
+def number(value: str, column: Column, mark: str = ".", thousands: str | None = None) -> int | float | None:
+    """One whole number or decimal as `typed` reads it, without the engine: None when it is not of the type."""
+    whole = column.type is ColumnType.INTEGER
+    if not re.fullmatch(_written(_INTEGER if whole else _NUMBER, mark, thousands), value, re.ASCII):
+        return None
+    digits = value.replace(thousands or "", "").replace(mark, ".")
+    if whole:
+        found = int(digits.partition(".")[0])
+        return found if -(2**63) <= found < 2**63 else None
+    return float(digits) if math.isfinite(float(digits)) else None
 
 
 def checks(contract: Contract) -> list[Check]:
@@ -248,9 +261,14 @@ def _no_multiple(value: str, column: Column) -> str:
 
 
 def _pattern(written: str, mark: str, thousands: str | None) -> str:
+    """A number's pattern as SQL."""
+    return text(_written(written, mark, thousands))
+
+
+def _written(written: str, mark: str, thousands: str | None) -> str:
     """A number's pattern with its marks."""
     groups = rf"|\d{{1,3}}({re.escape(thousands)}\d{{3}})+" if thousands else ""
-    return text(written.replace("{whole}", rf"(\d+{groups})").replace("{mark}", re.escape(mark)))
+    return written.replace("{whole}", rf"(\d+{groups})").replace("{mark}", re.escape(mark))
 
 
 def _plain(value: str, mark: str, thousands: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from interlock.stats.profile import GAMMA, MAX_CATEGORIES, TINY, NumberProfile, 
 
 _LOG_GAMMA = math.log(GAMMA)
 _SAMPLE = 20_000
+# The range of whole numbers that are counted one by one.
+_FEW = 4096
+Times = npt.NDArray[np.int64] | None
 # A date counts in days, a time in seconds.
 _UNIT = {ColumnType.TIMESTAMP: 1e-6}
 
@@ -52,51 +56,70 @@ def profile(
             count = int(there.sum())
             texts[column.name] = TextProfile(count=count, missing=rows - count, other=count)
         else:
-            values = found.values[there].astype(np.float64) * _UNIT.get(column.type, 1.0)
-            numbers[column.name] = _numbers(values, rows - len(values))
+            values, times = _distinct(found.values[there])
+            values = values.astype(np.float64) * _UNIT.get(column.type, 1.0)
+            numbers[column.name] = _numbers(values, times, rows - int(there.sum()))
     return Profile(rows=rows, numbers=numbers, texts=texts)
 
 
-def _numbers(values: npt.NDArray[np.float64], missing: int) -> NumberProfile:
+def _distinct(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Times]:
+    """Whole numbers of a small range are few: each of them once, and how often it is there. Others are as they are."""
+    if values.dtype.kind == "i" and len(values) and int(values.max()) - int(values.min()) < _FEW:
+        first = values.min()
+        times = np.bincount(values - first)
+        there = np.flatnonzero(times)
+        return there + first, times[there]
+    return values, None
+
+
+def _numbers(values: npt.NDArray[np.float64], times: Times, missing: int) -> NumberProfile:
+    """Of values that are there once each, or so many `times`."""
     if not len(values):
         return NumberProfile(missing=missing)
     low, high = float(values.min()), float(values.max())
     # In units of the largest one, or the squares of huge values would leave the type's range.
     unit = max(abs(low), abs(high)) or 1.0
     scaled = values / unit
-    mean = float(scaled.mean())
-    spread = float(np.square(scaled - mean).sum())
+    count = len(values) if times is None else int(times.sum())
+    mean = _total(scaled, times) / count
+    spread = _total(np.square(scaled - mean), times)
     sizes = np.abs(values)
     tiny = sizes < TINY
-    zero = int(tiny.sum())
+    zero = int(_total(tiny, times))
     below = values < 0
+    above = ~(below | tiny)
     step = cell_step(low, high)
     return NumberProfile(
         step=step,
-        cells={} if step is None else _counted(np.floor(values / math.ldexp(1.0, step))),
-        count=len(values),
+        cells={} if step is None else _counted(np.floor(values / math.ldexp(1.0, step)), times),
+        count=count,
         missing=missing,
         minimum=low,
         maximum=high,
         mean=mean * unit,
         m2=spread * unit * unit,
         zero=zero,
-        positive=_buckets(sizes[~(below | tiny)] if zero or low < 0 else sizes),
-        negative=_buckets(sizes[below & ~tiny]) if low < 0 else {},
+        positive=_buckets(sizes, times, above if zero or low < 0 else slice(None)),
+        negative=_buckets(sizes, times, below & ~tiny) if low < 0 else {},
     )
 
 
-def _buckets(sizes: npt.NDArray[np.float64]) -> dict[int, int]:
-    if not len(sizes):
+def _total(values: npt.NDArray[Any], times: Times) -> float:
+    return float(values.sum() if times is None else (values * times).sum())
+
+
+def _buckets(sizes: npt.NDArray[np.float64], times: Times, which: Mask | slice) -> dict[int, int]:
+    some = sizes[which]
+    if not len(some):
         return {}
-    return _counted(np.ceil(np.log(sizes) / _LOG_GAMMA))
+    return _counted(np.ceil(np.log(some) / _LOG_GAMMA), None if times is None else times[which])
 
 
-def _counted(numbers: npt.NDArray[np.float64]) -> dict[int, int]:
+def _counted(numbers: npt.NDArray[np.float64], times: Times) -> dict[int, int]:
     """How often each of these whole numbers, which lie close together, is there."""
     places = numbers.astype(np.int64)
     first = int(places.min())
-    counts = np.bincount(places - first)
+    counts = np.bincount(places - first, times)
     return {first + place: int(counts[place]) for place in np.flatnonzero(counts).tolist()}
 
 

@@ -18,6 +18,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from ingest import rules
 from ingest.checks import Check
 from ingest.parsing import Positions
 from ingest.profiling import masked
@@ -57,7 +58,7 @@ def listed(table: Table, every: Sequence[Check], violated: list[tuple[int, Posit
 
 
 def _shown(table: Table, check: Check, rows: Positions, salt: str) -> Sequence[str | None]:
-    if check.index is None or check.column is None:
+    if check.index is None or check.column is None or check.rule is rules.REQUIRED:
         return [None] * len(rows)
     values = table.texts(check.index, rows)
     if check.column.restricted:
@@ -103,7 +104,13 @@ def _line(*values: str) -> str:
 @lru_cache(maxsize=10_000)
 def _cell(text: str) -> str:
     """The last value of a line with the comma in front and the line's end; the same few come again and again."""
-    return _line("", harmless(text))
+    return f",{text}\r\n" if text.isalnum() else _line("", harmless(text))
+
+
+@lru_cache(maxsize=10_000)
+def _reasons(mark: str, why: str) -> bytes:
+    """The second value of a bad row between its marks; the same few come again and again."""
+    return f"{mark}{csv_line([why])}{mark}".encode()
 
 
 def bad_header(source: Source, contract: Contract) -> bytes:
@@ -126,13 +133,14 @@ def bad_lines(
     """
     names = [f"{check.name}: {check.rule.id}" if check.name else check.rule.id for check in every]
     grave = np.array([check.severity is Severity.ERROR for check in every], dtype=bool)[found.checks]
-    rows, first, counts = np.unique(found.places[grave], return_index=True, return_counts=True)
-    numbers = found.checks[grave].tolist()
-    why = [
-        names[numbers[low]] if count == 1 else "; ".join([names[number] for number in numbers[low : low + count]])
-        for low, count in zip(first.tolist(), counts.tolist(), strict=True)
-    ]
-    places = rows.tolist()
+    rows, numbers = found.places[grave], found.checks[grave]
+    first = np.flatnonzero(np.diff(rows, prepend=-1))
+    # Most rows have one reason; those with more are written once more.
+    why = [names[number] for number in numbers[first].tolist()]
+    ends = np.append(first, len(rows))
+    for place in np.flatnonzero(np.diff(ends) > 1).tolist():
+        why[place] = "; ".join([names[number] for number in numbers[ends[place] : ends[place + 1]].tolist()])
+    places = rows[first].tolist()
     if table.malformed:
         broken = {item.place: item.rule.id for item in table.malformed}
         pairs = sorted([*zip(places, why, strict=True), *broken.items()])
@@ -145,13 +153,11 @@ def bad_lines(
             for place, reason, raw in zip(places, why, raws, strict=True)
         ), len(places)
     mark = source.delimiter
-    written = {reason: f"{mark}{csv_line([reason])}{mark}".encode() for reason in set(why)}
-    return b"".join(
-        [
-            b"%d%b%b\n" % (first_row + place, written[reason], raw)
-            for place, reason, raw in zip(places, why, raws, strict=True)
-        ]
-    ), len(places)
+    parts = [b"\n"] * (4 * len(places))
+    parts[::4] = [b"%d" % (first_row + place) for place in places]
+    parts[1::4] = [_reasons(mark, reason) for reason in why]
+    parts[2::4] = raws
+    return b"".join(parts), len(places)
 
 
 def _json_line(row: int, reasons: str, raw: bytes, *, broken: bool) -> bytes:

@@ -145,7 +145,14 @@ def _plain(data: bytes, form: Form) -> Split:
     body = np.frombuffer(data, dtype=np.uint8)
     newlines = body == _NEWLINE
     separators = newlines if form.delimiter is None else newlines | (body == form.delimiter[0])
-    return _columns(body, np.flatnonzero(separators), newlines, form.fields, lines=None)
+    places = np.flatnonzero(separators)
+    rows = places.reshape(-1, form.fields) if len(places) % form.fields == 0 else None
+    if form.fields > 1 and rows is not None and newlines[rows[:, -1]].all() and np.count_nonzero(newlines) == len(rows):
+        ends = rows[:, -1].copy()
+        starts = np.concatenate((np.zeros(min(len(ends), 1), dtype=np.int64), ends[:-1] + 1))
+        every = np.arange(len(ends))
+        return _whole(body, starts, ends, every, np.full(len(ends), form.fields), every, rows)
+    return _columns(body, places, newlines, form.fields, lines=None)
 
 
 def _quoted(data: bytes, form: Form, *, end: bool) -> tuple[Split, int] | None:
@@ -198,20 +205,28 @@ def _columns(body: Bytes, separators: Positions, breaks: Mask, fields: int, line
     ends = separators[places]
     starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
     line = np.arange(len(ends)) if lines is None else np.concatenate(([0], lines[:-1]))[: len(ends)]
-    if len(separators) == len(ends) * fields and bool((places == np.arange(fields - 1, len(separators), fields)).all()):
-        counts = np.full(len(ends), fields)
-        bounds = separators.reshape(-1, fields)
-    else:
-        counts = np.diff(places, prepend=-1)
-        first = places - counts + 1
-        right = first[counts == fields]
-        bounds = separators[right[:, None] + np.arange(fields)]
+    counts = np.diff(places, prepend=-1)
+    first = places - counts + 1
+    right = first[counts == fields]
+    bounds = separators[right[:, None] + np.arange(fields)]
     blank = (ends == starts) | ((ends == starts + 1) & (body[starts] == _RETURN)) if len(ends) else np.zeros(0, bool)
     if blank.any():
         bounds = bounds[~blank[counts == fields]]
         starts, ends, line, counts = (array[~blank] for array in (starts, ends, line, counts))
-    whole = np.flatnonzero(counts == fields)
-    field_ends = bounds.T.astype(np.int32, order="C")
+    return _whole(body, starts, ends, line, counts, np.flatnonzero(counts == fields), bounds)
+
+
+def _whole(
+    body: Bytes,
+    starts: Positions,
+    ends: Positions,
+    line: Positions,
+    counts: Positions,
+    whole: Positions,
+    bounds: Positions,
+) -> Split:
+    """Records, of which the whole ones' fields end at `bounds` [whole, fields]."""
+    field_ends = np.ascontiguousarray(bounds.astype(np.int32).T)
     field_starts = np.empty_like(field_ends)
     field_starts[1:] = field_ends[:-1] + 1
     field_starts[0] = starts[whole]

@@ -123,13 +123,14 @@ class NumberProfile(Model):
         low = min(value for value in (self.minimum, other.minimum) if value is not None)
         high = max(value for value in (self.maximum, other.maximum) if value is not None)
         step = self.shared_step(other)
-        return NumberProfile(
+        # Nothing in it needs to be judged once more.
+        return NumberProfile.model_construct(
             count=count,
             missing=self.missing + other.missing,
             minimum=low,
             maximum=high,
-            mean=self.mean * (self.count / count) + other.mean * (other.count / count),
-            m2=self.m2 + other.m2 + delta * delta * (self.count * other.count / count),
+            mean=_finite(self.mean * (self.count / count) + other.mean * (other.count / count)),
+            m2=_finite(self.m2 + other.m2 + delta * delta * (self.count * other.count / count)),
             zero=self.zero + other.zero,
             positive=_added(self.positive, other.positive),
             negative=_added(self.negative, other.negative),
@@ -174,7 +175,7 @@ class TextProfile(Model):
         kept = dict(sorted(both.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES])
         lengths = [length for length in (self.shortest, next_one.shortest) if length is not None]
         longest = [length for length in (self.longest, next_one.longest) if length is not None]
-        return TextProfile(
+        return TextProfile.model_construct(
             count=self.count + next_one.count,
             missing=self.missing + next_one.missing,
             categories=kept,
@@ -194,7 +195,7 @@ class Profile(Model):
 
     def merged(self, other: Profile) -> Profile:
         """The profile of both datasets together."""
-        return Profile(
+        return Profile.model_construct(
             rows=self.rows + other.rows,
             numbers={
                 name: self.numbers.get(name, NumberProfile()).merged(other.numbers.get(name, NumberProfile()))
@@ -225,7 +226,7 @@ def _ends(index: int) -> tuple[float, float]:
 
 
 def _added(one: Mapping[K, int], two: Mapping[K, int]) -> dict[K, int]:
-    added = dict(one)
-    for key, count in two.items():
-        added[key] = added.get(key, 0) + count
-    return added
+    if not one or not two:
+        return dict(one or two)
+    known = one.get
+    return {**one, **{key: known(key, 0) + count for key, count in two.items()}}
