@@ -10,13 +10,15 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from ingest.parsing import PAD
+
+if TYPE_CHECKING:
+    import duckdb
 
 Array = npt.NDArray[Any]
 # The engine works on vectors of 2,048 rows and takes 60 of them at a time.
@@ -282,5 +284,7 @@ def answers(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[Column]
 
 def _ask(stream: _Stream, ask: Callable[..., int], structure: ctypes.Structure) -> None:
     if ask(ctypes.byref(stream), ctypes.byref(structure)):
+        import duckdb
+
         what = (ctypes.string_at(stream.get_last_error(ctypes.byref(stream)) or b"")).decode("utf-8", "replace")
         raise (duckdb.OutOfMemoryException if what.startswith("Out of Memory") else duckdb.Error)(what)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 
 from ingest.categories import Categories
@@ -23,6 +23,9 @@ from ingest.uniqueness import Keys
 from interlock.contract import Severity
 from interlock.models import DeployedModel
 from interlock.stats.profile import Profile
+
+if TYPE_CHECKING:
+    import duckdb
 
 EXAMPLES = 5
 _WORD = 62

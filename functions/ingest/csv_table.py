@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 
 from ingest import parsing, records
 from ingest.parsing import PAD, Fields, Positions
 from ingest.tables import Table, Texts, malformed
 from interlock.contract import Contract
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from ingest.parsing import Mask
 from ingest.tables import Table
 from interlock.holdout import held_out
 from interlock.models import DeployedModel
 from interlock.sql import quoted, text
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 def keep(table: Table, model: DeployedModel, bad: Mask, target: Path) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 
 from ingest import rules
 from ingest.blocks import EXAMPLES, Block, Finished, Judge
 from ingest.checks import checks
+from ingest.database import database
 from ingest.dataset import join
 from ingest.failure import WholeFile
 from ingest.judgement import Example, Finding, Problem
@@ -30,6 +31,9 @@ from ingest.uniqueness import KeyFile, Seen
 from interlock.contract import Severity
 from interlock.models import DeployedModel
 from interlock.stats.profile import Profile
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MALFORMED = (rules.FIELD_COUNT, rules.OPEN_QUOTE, rules.ENCODING, rules.JSON)
 
@@ -85,18 +89,7 @@ def judge(
     """
     if isinstance(upload, Path):
         upload = LocalFile(upload)
-    with duckdb.connect(
-        config={
-            "memory_limit": f"{memory_mb}MB",
-            # Each of our threads works for itself: that keeps the rows of a block in their order.
-            "threads": 1,
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    ) as con:
-        # A moment without a zone is UTC, wherever this runs.
-        con.execute("SET GLOBAL TimeZone = 'UTC'")
+    with database(memory_mb, scratch) as con:
         run = _Run(con, model, scratch, threads, doubled or {}, admit=admit, keys=keys)
         try:
             source = open_source(con, upload, model.contract, scratch)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 
 from ingest import arrow, parsing, records, rules
@@ -12,6 +12,9 @@ from ingest.parsing import PAD, Fields, Positions
 from ingest.tables import Malformed, Table, Texts, malformed
 from interlock.contract import Contract
 from interlock.sql import text
+
+if TYPE_CHECKING:
+    import duckdb
 
 LINES = records.Form(None, None, 1)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 
 from ingest import arrow, rules
@@ -16,6 +16,9 @@ from ingest.tables import Table, Texts, tokens_of
 from interlock.contract import Column, ColumnType, Contract
 from interlock.formats import c_format
 from interlock.sql import quoted, text
+
+if TYPE_CHECKING:
+    import duckdb
 
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 # Kinds of columns that hold a contract's values as they are; every other is read through its text.
@@ -113,6 +116,8 @@ def damaged() -> Iterator[None]:
     Raises:
         WholeFile: in place of the engine's error.
     """
+    import duckdb
+
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):

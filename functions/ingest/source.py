@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from ingest import rules
 from ingest.arrow import Column
@@ -22,6 +21,9 @@ from ingest.records import Block, Form, Stream, blocks
 from ingest.streams import Peeked, Upload, Utf8, unpacked
 from ingest.tables import Table
 from interlock.contract import Contract, Dialect
+
+if TYPE_CHECKING:
+    import duckdb
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
@@ -38,7 +40,7 @@ _FOREIGN = {
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 # Makes the next block a table, in whichever thread; the cursor belongs to the table from then on.
-Reader = Callable[[duckdb.DuckDBPyConnection], Table]
+Reader = Callable[["duckdb.DuckDBPyConnection"], Table]
 
 
 @dataclass

@@ -9,9 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +20,9 @@ from ingest.checks import number, typed
 from ingest.parsing import Fields, Mask, Positions, Values
 from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
+
+if TYPE_CHECKING:
+    import duckdb
 
 _DAY = 86_400_000_000
 # Numbers that are read one by one.
