@@ -13,7 +13,6 @@ import numpy as np
 from ingest.categories import Categories
 from ingest.checks import Check, Spelled
 from ingest.dataset import keep
-from ingest.judgement import Example
 from ingest.parsing import Mask, Positions
 from ingest.profiling import profile
 from ingest.quarantine import Violations, bad_lines, listed, violation_lines
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     import duckdb
 
 EXAMPLES = 5
+# Row, line and value of a violation.
+Shown = tuple[int, int | None, str | None]
 _WORD = 62
 _COLUMNS = re.compile(r"\b[rv]\d+\b")
 
@@ -52,7 +53,7 @@ class Finished:
     rows: int
     bad_rows: int
     counts: dict[int | str, int] = field(default_factory=dict)
-    examples: dict[int | str, list[Example]] = field(default_factory=dict)
+    examples: dict[int | str, list[Shown]] = field(default_factory=dict)
     violations: bytes = b""
     bad: bytes = b""
     profile: Profile | None = None
@@ -157,7 +158,7 @@ class Judge:
         for item in table.malformed:
             # What was found, not the text: it may hold a restricted value in any place.
             line = None if first_line is None else first_line + item.line
-            example = Example(row=first_row + item.place, line=line, value=item.found)
+            example = first_row + item.place, line, item.found
             done.counts[item.rule.id] = done.counts.get(item.rule.id, 0) + 1
             done.examples.setdefault(item.rule.id, []).append(example)
         for number, rows in block.violated:
@@ -166,7 +167,7 @@ class Judge:
             places = found.places[first]
             lines = [None] * len(places) if first_line is None else (table.lines_of(places) + first_line).tolist()
             done.examples[number] = [
-                Example(row=first_row + place, line=line, value=found.texts[at])
+                (first_row + place, line, found.texts[at])
                 for place, line, at in zip(places.tolist(), lines, first.tolist(), strict=True)
             ]
 

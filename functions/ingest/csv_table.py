@@ -34,7 +34,7 @@ class CsvTable(Table):
     def __init__(self, con: duckdb.DuckDBPyConnection, block: records.Block, layout: Layout) -> None:
         self._block, self._layout = block, layout
         self._split = split = records.split(block, layout.form)
-        self.records, self.lines = len(split.starts), block.data.count(b"\n")
+        self.records, self.lines = len(split.starts), split.breaks
         undecodable = records.undecodable(block.data, split)
         self.malformed = malformed(split, undecodable, layout.form.fields)
         kept: Positions | slice = slice(None)
@@ -52,10 +52,9 @@ class CsvTable(Table):
 
     def raw(self, places: Sequence[int]) -> list[bytes]:
         """The file's own bytes."""
-        starts, ends = self._split.starts[places].tolist(), self._split.ends[places].tolist()
-        data = self._block.data
-        found = [data[start:end] for start, end in zip(starts, ends, strict=True)]
-        return [record.removesuffix(b"\r") for record in found] if b"\r" in data else found
+        data, starts, ends = self._block.data, self._split.starts[places], self._split.ends[places]
+        ends = ends - ((ends > starts) & (np.frombuffer(data, dtype=np.uint8)[ends - 1] == ord("\r")))
+        return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
     def lines_of(self, places: Positions) -> Positions:
         """Records may span lines, and blank lines lie between."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest import rules
-from ingest.blocks import EXAMPLES, Block, Finished, Judge
+from ingest.blocks import EXAMPLES, Block, Finished, Judge, Shown
 from ingest.checks import checks
 from ingest.database import database
 from ingest.dataset import join
@@ -133,7 +133,7 @@ class _Run:
         self._free: frozenset[int] | None = None
         self._parts: list[Path] = []
         self._counts: dict[int | str, int] = {}
-        self._examples: dict[int | str, list[Example]] = {}
+        self._examples: dict[int | str, list[Shown]] = {}
         self._judged = Judged("")
 
     def close(self) -> None:
@@ -239,7 +239,7 @@ class _Run:
             count=self._counts[key],
             condition=rule.condition,
             remedy=rule.remedy,
-            examples=tuple(self._examples[key]),
+            examples=tuple(Example(row=row, line=line, value=value) for row, line, value in self._examples[key]),
         )
 
     def _write_dataset(self) -> None:

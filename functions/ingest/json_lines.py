@@ -25,7 +25,7 @@ class JsonTable(Table):
     def __init__(self, con: duckdb.DuckDBPyConnection, block: records.Block, contract: Contract) -> None:
         self._block = block
         self._split = split = records.split(block, LINES)
-        self.records, self.lines = len(split.starts), block.data.count(b"\n")
+        self.records, self.lines = len(split.starts), split.breaks
         undecodable = records.undecodable(block.data, split)
         self.malformed = malformed(split, undecodable, 1)
         readable = np.flatnonzero(~np.isin(split.whole, undecodable))

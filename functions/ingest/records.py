@@ -53,7 +53,7 @@ class Split:
     `starts` and `ends` are those of the records [records], `lines` their physical lines from the block's first
     [records], `counts` their numbers of fields, 0 for a quote left open [records]. `whole` are the records with the
     right number of fields; `field_starts` and `field_ends` [fields, whole] are their values' places without quotes, and
-    `doubled` the (field, place in `whole`) of values in which a quote is written twice.
+    `doubled` the (field, place in `whole`) of values in which a quote is written twice. `breaks` counts line breaks.
     """
 
     starts: Positions
@@ -64,6 +64,7 @@ class Split:
     field_starts: npt.NDArray[np.int32]
     field_ends: npt.NDArray[np.int32]
     doubled: list[tuple[int, int]]
+    breaks: int
 
 
 @dataclass
@@ -151,7 +152,7 @@ def _plain(data: bytes, form: Form) -> Split:
         ends = rows[:, -1].copy()
         starts = np.concatenate((np.zeros(min(len(ends), 1), dtype=np.int64), ends[:-1] + 1))
         every = np.arange(len(ends))
-        return _whole(body, starts, ends, every, np.full(len(ends), form.fields), every, rows)
+        return _whole(body, starts, ends, every, np.full(len(ends), form.fields), every, rows, len(ends))
     return _columns(body, places, newlines, form.fields, lines=None)
 
 
@@ -180,6 +181,7 @@ def _quoted(data: bytes, form: Form, *, end: bool) -> tuple[Split, int] | None:
     _unquote(body, found, form.quote[0])
     doubled = opening[(opening > 0) & (body[opening - 1] == form.quote[0])]
     found.doubled = _places(found, doubled)
+    found.breaks = len(line_ends)
     return found, used
 
 
@@ -209,11 +211,12 @@ def _columns(body: Bytes, separators: Positions, breaks: Mask, fields: int, line
     first = places - counts + 1
     right = first[counts == fields]
     bounds = separators[right[:, None] + np.arange(fields)]
+    every = len(ends)
     blank = (ends == starts) | ((ends == starts + 1) & (body[starts] == _RETURN)) if len(ends) else np.zeros(0, bool)
     if blank.any():
         bounds = bounds[~blank[counts == fields]]
         starts, ends, line, counts = (array[~blank] for array in (starts, ends, line, counts))
-    return _whole(body, starts, ends, line, counts, np.flatnonzero(counts == fields), bounds)
+    return _whole(body, starts, ends, line, counts, np.flatnonzero(counts == fields), bounds, every)
 
 
 def _whole(
@@ -224,6 +227,7 @@ def _whole(
     counts: Positions,
     whole: Positions,
     bounds: Positions,
+    breaks: int,
 ) -> Split:
     """Records, of which the whole ones' fields end at `bounds` [whole, fields]."""
     field_ends = np.ascontiguousarray(bounds.astype(np.int32).T)
@@ -232,7 +236,7 @@ def _whole(
     field_starts[0] = starts[whole]
     last = field_ends[-1]
     last -= (last > field_starts[-1]) & (body[last - 1] == _RETURN)
-    return Split(starts, ends, line, counts, whole, field_starts, field_ends, [])
+    return Split(starts, ends, line, counts, whole, field_starts, field_ends, [], breaks)
 
 
 def _unquote(body: Bytes, found: Split, quote: int) -> None:
@@ -289,6 +293,7 @@ def _one_by_one(data: bytes, form: Form, *, end: bool) -> tuple[Split, int]:
         field_starts=np.ascontiguousarray(bounds[:, :, 0].T),
         field_ends=np.ascontiguousarray(bounds[:, :, 1].T),
         doubled=[],
+        breaks=line,
     )
     for row, spans in enumerate(values):
         for field, (low, high) in enumerate(spans):
