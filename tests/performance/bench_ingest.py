@@ -48,13 +48,16 @@ def run(case: str, file: Path, out: Path) -> Run:
     out.unlink(missing_ok=True)
     python = sys.executable if case in OURS else str(PEERS)
     began = time.perf_counter()
-    process = subprocess.Popen([python, str(HERE / "ingest_cases.py"), case, str(file), str(out)], cwd=ROOT)
+    command = [python, str(HERE / "ingest_cases.py"), case, str(file), str(out)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = process.stdout.read().split()
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{case} failed on {file.name}")
-    return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Run(wall, used.ru_utime + used.ru_stime, int(told[-1]) / 1024)
 
 
 def bad_rows(out: Path) -> set[int]:
