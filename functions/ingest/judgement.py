@@ -9,7 +9,7 @@ from interlock.contract import ColumnType, Severity
 from interlock.records import CheckStatus, Mode, ObjectRef, Origin
 from interlock.schema import Model
 from interlock.spec import ModelId
-from interlock.stats.drift.verdict import WindowDrift
+from interlock.stats.drift.found import WindowDrift
 
 
 class Example(Model):

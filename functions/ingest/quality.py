@@ -19,7 +19,7 @@ from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, Qu
 from interlock.records import CheckStatus
 from interlock.report import number
 from interlock.sandbox import Answer, answer
-from interlock.stats.drift.verdict import WindowDrift
+from interlock.stats.drift.found import WindowDrift
 from interlock.stats.profile import Profile
 
 _SECONDS = {Unit.MINUTES: 60, Unit.HOURS: 3600, Unit.DAYS: 86_400}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interlock.report import number
-from interlock.stats.drift.column import ColumnDrift
+from interlock.stats.drift.found import ColumnDrift
 from interlock.windows import Outcome, WindowResult
 
 _SHOWN = 3

@@ -18,8 +18,8 @@ from console.sources import Sources
 from interlock.aws.objects import Objects
 from interlock.errors import InvalidUpload
 from interlock.records import CheckedWindow, Dataset, EndedJob, Lease, LiveRelease, ObjectRef
-from interlock.stats.drift.column import ColumnDrift
-from interlock.stats.drift.column import State as Verdict
+from interlock.stats.drift.found import ColumnDrift
+from interlock.stats.drift.found import State as Verdict
 from interlock.steps import StepVerdict
 from interlock.windows import Performed, WindowResult
 

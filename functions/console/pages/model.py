@@ -14,7 +14,7 @@ from console.pages.window import checked
 from console.render import html
 from interlock.aws.datasets import Datasets
 from interlock.records import CheckedWindow, Lease
-from interlock.stats.drift.column import ColumnDrift
+from interlock.stats.drift.found import ColumnDrift
 
 # What a person may ask to see: names and days.
 SPANS: Mapping[str, int | None] = {"week": 7, "month": 30, "quarter": 91, "year": 365, "all": None}

@@ -8,8 +8,7 @@ from typing import Literal
 from interlock.records import ObjectRef
 from interlock.schema import Model
 from interlock.spec import ModelId
-from interlock.stats.drift.column import State
-from interlock.stats.drift.verdict import WindowDrift
+from interlock.stats.drift.found import State, WindowDrift
 from interlock.stats.performance.estimate import Estimate
 
 

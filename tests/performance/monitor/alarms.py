@@ -22,6 +22,7 @@ from scipy import stats
 from interlock.spec import Drift
 from interlock.stats.drift.counted import Counted
 from interlock.stats.drift.distribution import Tally, ordered
+from interlock.stats.drift.found import WindowDrift
 from interlock.stats.drift.reference import (
     CategoryReference,
     NumberReference,
@@ -32,7 +33,7 @@ from interlock.stats.drift.reference import (
     number_reference,
 )
 from interlock.stats.drift.together import SAMPLE, Together, compare
-from interlock.stats.drift.verdict import WindowDrift, judge
+from interlock.stats.drift.verdict import judge
 from tests.performance.monitor.census import CATEGORIES, NUMBERS, Generator, Shift
 
 Array = npt.NDArray[Any]

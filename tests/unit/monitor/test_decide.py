@@ -9,8 +9,7 @@ from interlock.events import DriftDetected, RetrainRequested
 from interlock.ledger import Decision
 from interlock.records import CheckedWindow
 from interlock.spec import Monitoring, Retrain, Tell
-from interlock.stats.drift.column import ColumnDrift
-from interlock.stats.drift.verdict import WindowDrift
+from interlock.stats.drift.found import ColumnDrift, WindowDrift
 from interlock.windows import Outcome, Performed, WindowResult
 from monitor.policy import Past, decide
 from monitor.wording import alert

@@ -12,8 +12,8 @@ from scipy import stats
 
 from interlock.spec import Drift
 from interlock.stats.drift.bins import category_bin, number_bin
-from interlock.stats.drift.column import ColumnDrift
 from interlock.stats.drift.counted import Counted
+from interlock.stats.drift.found import ColumnDrift
 from interlock.stats.drift.missing_rate import more_missing
 from interlock.stats.drift.new_categories import more_new
 from interlock.stats.drift.psi import chi_square_quantile, joined, psi, psi_noise

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from interlock.schema import Model
 from interlock.spec import Drift
 from interlock.stats.drift import evidently
 from interlock.stats.drift.counted import Counted
+from interlock.stats.drift.found import ColumnDrift, State
 from interlock.stats.drift.missing_rate import more_missing
 from interlock.stats.drift.new_categories import more_new
 from interlock.stats.drift.psi import Counts, joined, psi, psi_noise
@@ -16,40 +14,8 @@ from interlock.stats.drift.registry import STATISTICS, computed
 from interlock.stats.drift.shares import chi_square
 from interlock.stats.drift.significance import chi_square_tail, smirnov_tail
 
-State = Literal["stable", "warn", "drift", "too_few"]
 # Tests of a column, each of which may cry wolf: its shape, missing values, new ones, and those outside the range.
 TESTS = 4
-
-
-class ColumnDrift(Model):
-    """One column; shares are of rows with a value.
-
-    `psi` is over the bins that are not rare, without new categories; `noise` is what chance alone gives at these sizes.
-    `statistics` are all of the registry's that the column has, over all its bins; `outside` is the share of the values
-    beyond the training range.
-    """
-
-    column: str
-    state: State
-    psi: float
-    noise: float
-    missing_before: float
-    missing_now: float
-    new_share: float
-    reason: str
-    bins: tuple[str, ...]
-    before: tuple[float, ...]
-    now: tuple[float, ...]
-    outside: float = 0.0
-    statistics: dict[str, float] = {}
-
-    @property
-    def moved(self) -> tuple[str, float, float] | None:
-        """The bin whose share changed most, with its share before and now; None when chance may have changed it."""
-        if self.psi <= self.noise and not self.new_share:
-            return None
-        shares = zip(self.bins, self.before, self.now, strict=True)
-        return max(shares, key=lambda found: abs(found[2] - found[1]))
 
 
 def judge_as_evidently(counted: Counted, policy: Drift, *, few: bool) -> ColumnDrift:

@@ -5,64 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from interlock.schema import Model
 from interlock.spec import Drift
 from interlock.stats.drift import evidently
-from interlock.stats.drift.column import TESTS, ColumnDrift, State, judge_as_evidently, judge_column, strength
+from interlock.stats.drift.column import TESTS, judge_as_evidently, judge_column, strength
 from interlock.stats.drift.counted import Counted
+from interlock.stats.drift.found import ColumnDrift, SegmentDrift, State, TogetherDrift, WindowDrift
 from interlock.stats.drift.significance import normal_tail
 from interlock.stats.drift.together import Comparison
 
 _ORDER: dict[State, int] = {"drift": 0, "warn": 1, "stable": 2, "too_few": 3}
-
-
-class TogetherDrift(Model):
-    """How columns go together; `pair` is the one whose correlation changed most against its noise."""
-
-    state: State
-    rows: int
-    pair: tuple[str, str]
-    before: float
-    now: float
-    error_before: float
-    error_now: float
-    reason: str
-
-
-class SegmentDrift(Model):
-    """The rows with one value of a column, judged as the whole is; `drifted` with the most drifted first."""
-
-    column: str
-    value: str
-    state: State
-    rows: int
-    drifted: tuple[str, ...]
-    reason: str
-
-
-class WindowDrift(Model):
-    """The whole window; `columns` with the most drifted first."""
-
-    state: State
-    rows: int
-    columns: tuple[ColumnDrift, ...]
-    together: TogetherDrift | None = None
-    segments: tuple[SegmentDrift, ...] = ()
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """Names of the drifted columns, the most drifted first."""
-        return tuple(column.column for column in self.columns if column.state == "drift")
-
-    @property
-    def extent(self) -> str:
-        """What drifted, in words; empty when nothing did."""
-        parts = [f"{len(self.drifted)} of {len(self.columns)} columns"] if self.drifted else []
-        if self.together and self.together.state == "drift":
-            parts.append("how columns go together")
-        if drifted := [f"{part.column} {part.value}" for part in self.segments if part.state == "drift"]:
-            parts.append(f"the segments {', '.join(drifted)}" if len(drifted) > 1 else f"the segment {drifted[0]}")
-        return " and ".join([*([", ".join(parts[:-1])] if parts[1:] else []), *parts[-1:]])
 
 
 @dataclass(frozen=True)
