@@ -12,12 +12,12 @@ from typing import Any
 from cli.target import Target
 from interlock.errors import DependencyUnavailable, InvalidRequest, reason
 
-WORKFLOWS = ("ingest", "train", "release", "monitor")
+WORKFLOWS = ("ingest", "train", "release", "monitor", "score")
 _PAUSE = 0.5
 _ENTERED = "StateEntered"
 _EXITED = "StateExited"
-# Steps that are done for each file of a set.
-_OF_ITEMS = {"Files", "FilesAgain"}
+# Steps that are done for each file of a set, or piece of a file.
+_OF_ITEMS = {"Files", "FilesAgain", "Pieces"}
 
 
 @dataclass

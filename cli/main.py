@@ -22,6 +22,7 @@ from cli import (
     inference,
     judgements,
     releases,
+    scoring,
     uploads,
 )
 from cli.console import serve
@@ -168,6 +169,22 @@ def predict(
         return
     shown = [(item.row, item.label, f"{item.score:.4f}", item.version, item.request_id) for item in found]
     table(name, ("row", "label", "score", "version", "request id"), shown)
+
+
+@app.command()
+def score(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSON Lines or Parquet, plain, gzip or zstd.")
+    ],
+    model: Annotated[str | None, typer.Option(help="The model's id; may be left out when there is only one.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the predictions go; FILE.predictions.csv or .parquet here, without.")
+    ] = None,
+) -> None:
+    """Score a whole file by the version that serves; a row that cannot be scored is told, the others are scored."""
+    target = options.target()
+    if not scoring.score(target, target.model(model), file, out).scored:
+        raise typer.Exit(5)
 
 
 @app.command()

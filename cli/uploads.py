@@ -24,7 +24,7 @@ from cli.view import ago, as_json, console
 from cli.watching import show
 from ingest.judgement import Judgement
 from interlock.errors import InvalidRequest
-from interlock.keys import INCOMING, MANIFEST, set_part, upload
+from interlock.keys import INCOMING, MANIFEST, Arrived, set_part
 
 # Clocks of the laptop and the cloud may differ a little.
 _SKEW = timedelta(seconds=5)
@@ -43,13 +43,20 @@ class Sent:
 
     @property
     def claim(self) -> str:
-        """Under which its reports lie."""
-        return upload(self.bucket, self.key, self.version).claim
+        """Under which its reports (or predictions) lie."""
+        return Arrived(self.bucket, self.key, self.version, self.model).claim
 
 
-def send(target: Target, model: str, file: Path, name: str | None = None, metadata: Mapping[str, str] = {}) -> Sent:
-    """Put a file where uploads are taken from, with a bar on a terminal."""
-    key, bucket, at = f"{INCOMING}{model}/{name or file.name}", target.outputs["DataBucket"], datetime.now(UTC)
+def send(
+    target: Target,
+    model: str,
+    file: Path,
+    name: str | None = None,
+    metadata: Mapping[str, str] = {},
+    folder: str = INCOMING,
+) -> Sent:
+    """Put a file where uploads (or files to score) are taken from, with a bar on a terminal."""
+    key, bucket, at = f"{folder}{model}/{name or file.name}", target.outputs["DataBucket"], datetime.now(UTC)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"uploading {file.name}", total=file.stat().st_size)
         target.client("s3").upload_file(
@@ -97,14 +104,14 @@ def send_set(target: Target, model: str, folder: Path, metadata: Mapping[str, st
         return send(target, model, manifest, metadata=metadata)
 
 
-def run_of(target: Target, sent: Sent) -> Run:
-    """The ingest that took this upload."""
+def run_of(target: Target, sent: Sent, workflow: str = "ingest") -> Run:
+    """The run that took this file."""
 
     def mine(run: Run) -> bool:
         found = run.input.get("detail", {}).get("object", {})
         return bool(found.get("key") == sent.key and found.get("version-id") == sent.version)
 
-    return wait_for(target, "ingest", sent.at - _SKEW, mine)
+    return wait_for(target, workflow, sent.at - _SKEW, mine)
 
 
 def follow(target: Target, sent: Sent) -> None:

@@ -47,7 +47,8 @@ def _line(step: Step) -> str:
 
 
 def _items(step: Step) -> str:
-    return f"{step.items[0]:,} of {step.items[1]:,} files" if step.items else ""
+    what = "pieces" if step.name == "Pieces" else "files"
+    return f"{step.items[0]:,} of {step.items[1]:,} {what}" if step.items else ""
 
 
 def _loud(run: Run) -> list[Step]:

@@ -18,7 +18,7 @@ from infra.checks import acknowledge
 from infra.settings import DeploySettings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
-# What the steps of a set of files hand on is of use as long as the set may be tried again.
+# What the steps of a set of files, or of scoring one, hand on is of use as long as that may be tried again.
 _WORK_DAYS = 14
 
 
@@ -37,6 +37,7 @@ class Foundation(Construct):
                 "captures/": settings.capture_retention_days,
                 "sets/": _WORK_DAYS,
                 "releases/": settings.capture_retention_days,
+                "scoring/": _WORK_DAYS,
             },
         )
         self.artefacts_bucket = self._bucket("Artefacts", prefix_expiry={})

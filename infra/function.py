@@ -42,10 +42,11 @@ class StageFunction(Construct):
         environment: Mapping[str, str] | None = None,
         snap_start: bool = False,
     ) -> None:
-        super().__init__(scope, "".join(part.capitalize() for part in module.split("_")))
+        words = module.replace(".", "_").split("_")
+        super().__init__(scope, "".join(word.capitalize() for word in words))
         self._foundation = foundation
         settings = foundation.settings
-        name = f"interlock-{settings.environment}-{stage}-{module.replace('_', '-')}"
+        name = f"interlock-{settings.environment}-{stage}-{'-'.join(words)}"
         used = ["core", "models", *layers]
         check_size(name, foundation.artefacts.unzipped(used, ROOT / "functions" / stage))
 

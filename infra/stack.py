@@ -12,6 +12,7 @@ from infra.foundation import Foundation
 from infra.ingest import Ingest
 from infra.monitor import Monitor
 from infra.release import Release
+from infra.score import Score
 from infra.serve import Serve
 from infra.settings import DeploySettings
 from infra.train import Train
@@ -43,12 +44,14 @@ class InterlockStack(Stack):
         serve = Serve(self, foundation, models)
         release = Release(self, foundation, models, serve, train.group_prefix)
         monitor = Monitor(self, foundation, models)
+        score = Score(self, foundation)
         Console(self, foundation, models, tuple(api for api in (serve.api, serve.token_api) if api is not None))
         workflows = {
             "ingest": ingest.workflow,
             "train": train.workflow,
             "release": release.workflow,
             "monitor": monitor.workflow,
+            "score": score.workflow,
         }
         Alarms(self, foundation, serve, workflows)
         outputs = {

@@ -28,6 +28,7 @@ from typing import Any
 # By its path, since nothing of ours is installed here.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from localcloud.mapruns import run_as_jsonata
+from localcloud.ranges import read_ranges_of_versions
 
 # What changes between two deployments, by the names under which the emulator keeps it; each is small.
 _MOVING = ("dynamodb", "stepfunctions", "sqs", "sns", "scheduler", "eventbridge", "cloudwatch", "cloudwatch_logs", "s3")
@@ -362,6 +363,7 @@ def main() -> None:
     ask_the_workflow_s_role()
     fail_tasks_whose_function_fails()
     run_as_jsonata(denied)
+    read_ranges_of_versions()
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]
     sys.argv = ["ministack"]
     emulator.main()

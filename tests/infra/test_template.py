@@ -124,10 +124,39 @@ def test_the_files_of_a_set_run_five_at_a_time_and_all_must_succeed(resources: R
 def test_a_workflow_starts_executions_of_itself_alone(resources: Resources) -> None:
     starting = [item for item in statements(resources) if "states:StartExecution" in listed(item["Action"])]
     own = [item for item in starting if item.get("Sid") == "StartItems"]
-    assert len(own) == 1
-    assert json.dumps(own[0]["Resource"]).count("stateMachine:interlock-dev-ingest") == 1
-    (touched,) = (item for item in statements(resources) if item.get("Sid") == "ReadItemsAndWriteAnswers")
-    assert json.dumps(touched["Resource"]).endswith('"/sets/*"]]}')
+    # In the order of the stack: each of its own name, over its own work alone.
+    touched = [item for item in statements(resources) if item.get("Sid") == "ReadItemsAndWriteAnswers"]
+    for stage, prefix, start, touch in zip(("ingest", "score"), ("sets", "scoring"), own, touched, strict=True):
+        assert json.dumps(start["Resource"]).count("stateMachine:") == 1
+        assert f'stateMachine:interlock-dev-{stage}"' in json.dumps(start["Resource"])
+        assert json.dumps(touch["Resource"]).endswith(f'"/{prefix}/*"]]}}')
+
+
+def test_the_pieces_of_a_file_run_five_at_a_time_and_all_must_succeed(resources: Resources) -> None:
+    (score,) = (
+        item for item in of(resources, "AWS::StepFunctions::StateMachine") if "score" in item["StateMachineName"]
+    )
+    (pieces,) = (state for state in workflow(score)["States"].values() if state["Type"] == "Map")
+    assert pieces["MaxConcurrency"] == 5
+    assert not [name for name in pieces if name.startswith("Tolerated")]
+    assert [catch["Next"] for catch in pieces["Catch"]] == ["GiveBack"]
+
+
+def test_who_scores_a_file_touches_neither_data_nor_decisions(resources: Resources) -> None:
+    ledger = next(name for name in resources if name.startswith("FoundationLedger"))
+    policies = {
+        name: json.dumps(item["Properties"]["PolicyDocument"])
+        for name, item in resources.items()
+        if item["Type"] == "AWS::IAM::Policy" and name.startswith("Score")
+    }
+    functions = {name: text for name, text in policies.items() if "Workflow" not in name}
+    assert len(functions) == 5
+    for name, policy in functions.items():
+        assert ledger not in policy, name
+        for prefix in ("incoming/", "datasets/", "training/", "captures/", "labels/", "quarantine/"):
+            assert f"/{prefix}" not in policy, name
+    writing = sorted(name.split("Role")[0] for name, text in functions.items() if "/predictions/*" in text)
+    assert writing == ["ScoreScoreFail", "ScoreScoreFinish"]
 
 
 def test_every_route_wants_a_signature(resources: Resources) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from interlock.errors import InvalidRequest, PayloadTooLarge
 from serve.protocol.request import MAX_ROWS, Request
 from serve.protocol.response import Answer
-from serve.protocol.signature import Signature
+from serve.protocol.signature import Signature, Tensor
 
 _TOLD = 100
 _LARGEST = 3.4028234663852886e38
@@ -129,6 +129,7 @@ def complaints(values: Sequence[Sequence[Any]], signature: Signature, contract: 
     return sorted(
         Wrong(row, tensor.name, message)
         for tensor, column in zip(signature.inputs, values, strict=True)
+        if not _surely_good(column, tensor, contract.get(tensor.name))
         for row, value in enumerate(column)
         if (message := _complaint(value, tensor.datatype, tensor.required, contract.get(tensor.name))) is not None
     )
@@ -196,6 +197,28 @@ def _complaint(value: Any, datatype: str, required: bool, column: Column | None)
     if datatype in {"FP32", "INT64"} and abs(value) > _LARGEST:
         return "is beyond the range of float32"
     return next(_violations(value, column), None) if column is not None else None
+
+
+def _surely_good(values: Sequence[Any], tensor: Tensor, column: Column | None) -> bool:
+    """Whether a look at the column as a whole finds that no value of it is wrong, long before each has been looked at.
+
+    Of numbers that are only bounded, the smallest and the largest stand for all; of anything else, the different ones.
+    """
+    kinds = set(map(type, values))
+    if type(None) in kinds:
+        if tensor.required:
+            return False
+        kinds.discard(type(None))
+        values = [value for value in values if value is not None]
+    if not kinds <= set(_TYPES[tensor.datatype][0]):
+        return False
+    if kinds & {str, bool}:
+        some = set(values)
+    elif column is None or (column.multiple_of is None and column.allowed is None):
+        some = {min(values), max(values)} if values else set()
+    else:
+        return False
+    return all(_complaint(value, tensor.datatype, tensor.required, column) is None for value in some)
 
 
 def _is_multiple(value: float, of: float) -> bool:

@@ -82,3 +82,20 @@ def test_lambda_s_payload_has_a_limit(cloud: LocalCloud, function: str) -> None:
     assert json.loads(too_large["Payload"].read())["errorType"] == "Function.ResponseSizeTooLarge"
     sent = client.invoke(FunctionName=function, Payload=json.dumps({"text": "x" * 6_300_000}))
     assert json.loads(sent["Payload"].read())["errorType"] == "RequestEntityTooLargeException"
+
+
+def test_a_range_of_a_version_is_that_range(cloud: LocalCloud) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="ranges")
+    s3.put_bucket_versioning(Bucket="ranges", VersioningConfiguration={"Status": "Enabled"})
+    first, second = (s3.put_object(Bucket="ranges", Key="k", Body=body)["VersionId"] for body in (b"0123456", b"x"))
+
+    def read(version: str, asked: str) -> tuple[int, str, bytes]:
+        found = s3.get_object(Bucket="ranges", Key="k", VersionId=version, Range=asked)
+        return found["ResponseMetadata"]["HTTPStatusCode"], found["ContentRange"], found["Body"].read()
+
+    assert read(first, "bytes=2-4") == (206, "bytes 2-4/7", b"234")
+    assert read(first, "bytes=5-99") == (206, "bytes 5-6/7", b"56")
+    assert read(second, "bytes=0-0") == (206, "bytes 0-0/1", b"x")
+    with pytest.raises(s3.exceptions.ClientError, match="InvalidRange"):
+        read(second, "bytes=3-4")
