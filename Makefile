@@ -5,7 +5,7 @@ ENVS := .interlock/envs
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header -c requirements/constraints.txt
 
-.PHONY: help demo test test-peers test-long bench-ingest bench-monitor bench-serve check format docs setup setup-test up down build pins clean
+.PHONY: help demo test test-peers test-long bench-ingest bench-monitor bench-serve bench-console check format docs setup setup-test up down build pins clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench-ingest: setup-test $(ENVS)/.bench-ingest ## Time ingest beside its peers, 
 
 bench-serve: setup-test $(ENVS)/.bench ## Measure what a prediction costs above the model itself
 	@$(BIN)/python -m tests.performance.bench_serve
+
+bench-console: setup-test ## Time the console's pages of a model with 1,000 windows and 100 versions
+	@PYTHONPATH=.:functions:layers/core $(BIN)/python -m tests.performance.bench_console
 
 build: setup ## Build the layers for AWS
 	@$(BIN)/python -m infra.build --target aws

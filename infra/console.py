@@ -35,7 +35,8 @@ class Console(Construct):
                 "show",
                 "Shows what was written down",
                 layers=["numeric"],
-                memory=1024,
+                # A whole processor: a page is made in the time of one.
+                memory=1769,
                 timeout=Duration.seconds(29),
             )
             .sees_state()

@@ -58,19 +58,10 @@ def performance(windows: Sequence[CheckedWindow], on: Axis) -> Chart | None:
     return Chart(lines, number(high), number(low))
 
 
-def index(windows: Sequence[CheckedWindow], column: str, limit: float, on: Axis) -> Chart:
-    """A column's PSI over the windows; the scale shows the limit even when nothing comes near it."""
-    found = [window for window in windows if _index(window, column) is not None]
-    thin = [
-        _Point(on.x(few[-1].end) * 10, worst := max(_index(window, column) or 0 for window in few), worst, worst)
-        for few in _few(found)
-    ]
-    top = max([limit * 1.25, *(point.value for point in thin)])
-    return Chart(
-        {"index": _line([thin] if thin else [], 0.0, top), "limit": Line(f"M0 {_y(limit, 0.0, top)}H1000")},
-        number(top, 2),
-        "0",
-    )
+def indices(windows: Sequence[CheckedWindow], columns: Sequence[str], limit: float, on: Axis) -> list[Chart]:
+    """Each column's PSI over the windows; the scale shows the limit even when nothing comes near it."""
+    groups = [(on.x(few[-1].end) * 10, few) for few in _few([window for window in windows if window.state in _JUDGED])]
+    return [_index_chart(groups, column, limit) for column in columns]
 
 
 def figures(windows: Sequence[CheckedWindow], columns: Sequence[str], limit: float, on: Axis) -> dict[str, Any]:
@@ -92,6 +83,21 @@ def figures(windows: Sequence[CheckedWindow], columns: Sequence[str], limit: flo
         "limit": limit,
         "index": [[_rounded(_index(window, column)) for window in windows] for column in columns],
     }
+
+
+def _index_chart(groups: Sequence[tuple[float, Sequence[CheckedWindow]]], column: str, limit: float) -> Chart:
+    thin = []
+    for x, few in groups:
+        known = [window.columns[column] for window in few if column in window.columns]
+        if known:
+            worst = max(known)
+            thin.append(_Point(x, worst, worst, worst))
+    top = max([limit * 1.25, *(point.value for point in thin)])
+    return Chart(
+        {"index": _line([thin] if thin else [], 0.0, top), "limit": Line(f"M0 {_y(limit, 0.0, top)}H1000")},
+        number(top, 2),
+        "0",
+    )
 
 
 def _index(window: CheckedWindow, column: str) -> float | None:

@@ -14,7 +14,7 @@ from interlock.ledger import Entry
 from interlock.records import CheckedWindow
 
 # A page reads no more of each, however long a model has lived.
-WINDOWS, ENTRIES = 1000, 4000
+WINDOWS, ENTRIES = 1000, 3000
 _RUN = re.compile(r"\d{8}-\d{6}-")
 _ENDS: dict[str, Literal["registered", "refused", "failed"]] = {
     "model registered": "registered",
@@ -49,11 +49,11 @@ def read(state: State, ledger: Ledger, model: str, since: datetime | None = None
     """A model's history since a moment, or as far back as is read at all."""
     newest = state.query(CheckedWindow, f"model#{model}", "window#", newest_first=True)
     found = list(islice(takewhile(lambda window: since is None or window.end >= since, newest), WINDOWS))
-    decided = takewhile(lambda entry: since is None or entry.at >= since, ledger.newest_first(model))
+    decided = takewhile(lambda entry: since is None or entry.at >= since, ledger.newest_first(model, without="monitor"))
     entries = list(islice(decided, ENTRIES))
     return History(
         windows=tuple(reversed(found)),
-        entries=tuple(entry for entry in entries if entry.decision.stage != "monitor"),
+        entries=tuple(entries),
         cut=len(found) == WINDOWS or len(entries) == ENTRIES,
     )
 

@@ -22,7 +22,7 @@ from interlock.aws.ranges import RangedObject
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, InvalidUpload
 from interlock.events import Event
-from interlock.ledger import Decision, Entry, entry
+from interlock.ledger import Decision, Entry, Stage, entry
 from interlock.records import ObjectRef
 from interlock.schema import Model
 
@@ -200,8 +200,8 @@ class FakeLedger(Ledger):
     def entries(self, model: str) -> Iterator[Entry]:
         return iter(self.chains.get(model, []))
 
-    def newest_first(self, model: str) -> Iterator[Entry]:
-        return reversed(self.chains.get(model, []))
+    def newest_first(self, model: str, *, without: Stage | None = None) -> Iterator[Entry]:
+        return (item for item in reversed(self.chains.get(model, [])) if item.decision.stage != without)
 
     def last(self, model: str) -> Entry | None:
         return next(iter(self.newest_first(model)), None)

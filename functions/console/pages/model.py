@@ -70,7 +70,8 @@ def _columns(asked: Asked, found: History, on: timeline.Axis, limit: float) -> l
     result = checked(asked, newest)
     last = {column.column: column for column in result.drift.columns} if result else {}
     names = [*last, *(name for name in newest.columns if name not in last)]
-    return [ColumnOver(name, last.get(name), charts.index(found.windows, name, limit, on)) for name in names]
+    drawn = charts.indices(found.windows, names, limit, on)
+    return [ColumnOver(name, last.get(name), chart) for name, chart in zip(names, drawn, strict=True)]
 
 
 def _tables(found: History) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from interlock.schema import Model, canonical_json
 from interlock.spec import ModelId
 
 GENESIS = "0" * 64
+Stage = Literal["ingest", "train", "release", "serve", "monitor"]
 
 
 class Decision(Model):
@@ -23,7 +24,7 @@ class Decision(Model):
 
     model: ModelId
     key: str
-    stage: Literal["ingest", "train", "release", "serve", "monitor"]
+    stage: Stage
     action: str
     subject: str
     actor: str

@@ -104,7 +104,7 @@ def test_a_model_that_has_just_begun_has_an_axis() -> None:
     assert on.end - on.start > timedelta(hours=1)
     assert charts.performance((), on) is None
     assert charts.figures((), [], 0.2, on)["at"] == []
-    assert charts.index((), "size", 0.2, on).lines["index"].path == ""
+    assert charts.indices((), ["size"], 0.2, on)[0].lines["index"].path == ""
 
 
 def test_a_line_breaks_where_nothing_is_known_and_a_single_point_is_seen() -> None:
@@ -121,7 +121,7 @@ def test_a_line_breaks_where_nothing_is_known_and_a_single_point_is_seen() -> No
 def test_a_drawn_line_is_thinned_out_and_keeps_its_worst_value() -> None:
     windows = [window(hours=1000.0 - place, columns={"size": 0.9 if place == 500 else 0.01}) for place in range(1000)]
     on = Axis(UNTIL - 50 * DAY, UNTIL)
-    path = charts.index(windows, "size", 0.2, on).lines["index"].path
+    path = charts.indices(windows, ["size"], 0.2, on)[0].lines["index"].path
     points = [tuple(map(float, point.split())) for point in re.split("[ML]", path)[1:]]
     assert len(points) <= 300
     assert min(y for _, y in points) == 0.0
@@ -134,7 +134,7 @@ def test_windows_with_too_few_rows_have_no_index() -> None:
     windows = [window(hours=24, columns={"size": 3.0}, state="too_few"), window(columns={"size": 0.01})]
     on = Axis(UNTIL - 5 * DAY, UNTIL)
     assert charts.figures(windows, ["size"], 0.2, on)["index"] == [[None, 0.01]]
-    assert charts.index(windows, "size", 0.2, on).top == "0.25"
+    assert charts.indices(windows, ["size"], 0.2, on)[0].top == "0.25"
 
 
 def test_figures_are_as_long_as_the_windows(life: Life) -> None:

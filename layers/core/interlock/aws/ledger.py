@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from interlock.aws.client import client, code, translated
 from interlock.errors import Throttled
-from interlock.ledger import Decision, Entry, entry
+from interlock.ledger import Decision, Entry, Stage, entry
 
 _TRIES = 8
 _NEW = "attribute_not_exists(pk)"
@@ -60,23 +60,30 @@ class Ledger:
         """A model's whole chain from its start."""
         return self._read(model, forward=True)
 
-    def newest_first(self, model: str) -> Iterator[Entry]:
-        """A model's whole chain from its end."""
-        return self._read(model, forward=False)
+    def newest_first(self, model: str, *, without: Stage | None = None) -> Iterator[Entry]:
+        """A model's whole chain from its end, without the decisions of one stage."""
+        return self._read(model, forward=False, without=without)
 
     def last(self, model: str) -> Entry | None:
         """The chain's end; None where nothing was decided."""
         return next(self._read(model, forward=False, limit=1), None)
 
-    def _read(self, model: str, *, forward: bool, limit: int | None = None) -> Iterator[Entry]:
+    def _read(
+        self, model: str, *, forward: bool, limit: int | None = None, without: Stage | None = None
+    ) -> Iterator[Entry]:
+        # Within a text quotes are escaped: nothing but a decision's own stage reads so.
+        stage = {":stage": {"S": f'"stage":"{without}"'}} if without else {}
         with translated(f"reading the ledger of {model}"):
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": model}},
+                ExpressionAttributeValues={":pk": {"S": model}, **stage},
+                ExpressionAttributeNames={"#document": "document"},
+                ProjectionExpression="#document",
                 ScanIndexForward=forward,
                 ConsistentRead=True,
                 PaginationConfig={"MaxItems": limit} if limit else {},
+                **({"FilterExpression": "NOT contains(#document, :stage)"} if without else {}),
             )
             for page in pages:
                 for item in page["Items"]:

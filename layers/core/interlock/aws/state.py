@@ -52,6 +52,8 @@ class State:
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :sk)" if prefix else ""),
                 ExpressionAttributeValues={":pk": {"S": pk}, **({":sk": {"S": prefix}} if prefix else {})},
+                ExpressionAttributeNames={"#document": "document"},
+                ProjectionExpression="#document",
                 ScanIndexForward=not newest_first,
                 ConsistentRead=True,
                 PaginationConfig={"MaxItems": limit, "PageSize": limit} if limit else {},
