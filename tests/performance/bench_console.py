@@ -177,14 +177,14 @@ def measured(stored: Stored, address: str) -> dict[str, float]:
     print("page         ms  processor  floor  ratio  requests  read, KB  sent, KB")
     answer = {}
     for name, path in pages.items():
-        get(path, packed=True)
+        get(path, packed=True, span="all")
         count()
-        status, body, _ = get(path, packed=True)
+        status, body, _ = get(path, packed=True, span="all")
         assert status == 200, body
         requests, size = count()
         taken, floor = [], []
         for _ in range(ROUNDS):
-            taken.append(_timed(lambda path=path: get(path, packed=True)))  # type: ignore[misc]
+            taken.append(_timed(lambda path=path: get(path, packed=True, span="all")))  # type: ignore[misc]
             floor.append(_timed(reads.get(name, lambda: None)))
         wall, processor = (1e3 * statistics.median(each[place] for each in taken) for place in (0, 1))
         least = 1e3 * statistics.median(each[0] for each in floor)

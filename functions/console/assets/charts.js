@@ -15,8 +15,9 @@
   const when = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
 
   const named = (seconds, step) => {
-    const form = step < 86400 ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" };
-    return new Intl.DateTimeFormat("en-GB", { ...form, timeZone: "UTC", ...(step > 200 * 86400 ? { year: "numeric", day: undefined } : {}) }).format(seconds * 1000);
+    const day = zoom[1] - zoom[0] > 300 * 86400 ? { year: "numeric", month: "short" } : { day: "numeric", month: "short" };
+    const form = step < 86400 ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : day;
+    return new Intl.DateTimeFormat("en-GB", { ...form, timeZone: "UTC" }).format(seconds * 1000);
   };
 
   // What a chart holds: its series, and what it says of one window.

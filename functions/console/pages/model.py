@@ -18,6 +18,8 @@ from interlock.stats.drift.found import ColumnDrift
 
 # What a person may ask to see: names and days.
 SPANS: Mapping[str, int | None] = {"week": 7, "month": 30, "quarter": 91, "year": 365, "all": None}
+# Where nobody asks; everything, of a model in which nothing happened for as long.
+_SPAN = "quarter"
 _ROWS = 12
 
 
@@ -33,10 +35,12 @@ def show(asked: Asked) -> Reply:
     """The model that the path names. `?span=` is how far back it goes, `?rows=all` how much the tables hold."""
     state, model = asked.sources.state, asked.sources.deployed(asked.model)
     now = datetime.now(UTC)
-    span = asked.query.get("span", "all")
-    days = SPANS.get(span)
-    since = now - timedelta(days=days) if days else None
+    span = asked.query.get("span", _SPAN)
+    since = _since(span, now)
     found = history.read(state, asked.sources.ledger, model.id, since)
+    if "span" not in asked.query and not found.windows and not found.entries:
+        span, since = "all", None
+        found = history.read(state, asked.sources.ledger, model.id)
     on = timeline.axis(found, now, since)
     limit = model.spec.monitoring.drift.psi
     columns = _columns(asked, found, on, limit)
@@ -60,6 +64,11 @@ def show(asked: Asked) -> Reply:
         rows=None if asked.query.get("rows") == "all" else _ROWS,
         **_tables(found),
     )
+
+
+def _since(span: str, now: datetime) -> datetime | None:
+    days = SPANS.get(span)
+    return now - timedelta(days=days) if days else None
 
 
 def _columns(asked: Asked, found: History, on: timeline.Axis, limit: float) -> list[ColumnOver]:

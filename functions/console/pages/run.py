@@ -35,10 +35,13 @@ def show(asked: Asked) -> Reply:
         NotFound: there has been no such run.
     """
     run, model, data = asked.parts["run"], asked.model, asked.sources.data
-    manifest = _stored(TrainingManifest, data, keys.training(model, run, "manifest.json"))
-    verdict = _stored(Verdict, data, keys.report(model, "train", run, "report.json"))
     told = history.read(asked.sources.state, asked.sources.ledger, model).entries
     ended = next((found for found in history.runs(told) if found.run == run), None)
+    # A run that failed may have left nothing, and only a version has a lineage.
+    failed = ended is not None and ended.end == "failed"
+    manifest = None if failed else _stored(TrainingManifest, data, keys.training(model, run, "manifest.json"))
+    verdict = None if failed else _stored(Verdict, data, keys.report(model, "train", run, "report.json"))
+    registered = ended is not None and ended.end == "registered"
     if manifest is None and verdict is None and ended is None:
         raise NotFound(f"{model} has had no run {run}")
     return html(
@@ -51,7 +54,7 @@ def show(asked: Asked) -> Reply:
         beside=_beside(verdict),
         ended=ended,
         releases=_releases(told, ended),
-        lineage=_document(asked.sources.artefacts, keys.artefact(model, run, "lineage.json")),
+        lineage=_document(asked.sources.artefacts, keys.artefact(model, run, "lineage.json")) if registered else None,
     )
 
 
@@ -63,7 +66,7 @@ def _stored(kind: type[M], objects: Objects, key: str) -> M | None:
 
 
 def _document(objects: Objects, key: str) -> dict[str, Any] | None:
-    """A registered version's lineage; None of a run that the gate refused."""
+    """A document that is not read as one of ours; None where there is none."""
     try:
         found: dict[str, Any] = json.loads(objects.raw(key))
     except InvalidUpload:

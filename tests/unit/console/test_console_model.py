@@ -20,7 +20,7 @@ from tests import browser
 from tests.browser import Browser, started
 from tests.unit.console.past import Life, lived
 from tests.unit.console.served import served
-from tests.unit.console.world import World, get
+from tests.unit.console.world import World, get, window
 
 BASE = "/console/models/census-income"
 HOSTILE = "</script><img src=x onerror=alert(1)>'\" style=\u202e&"
@@ -93,6 +93,7 @@ def test_a_span_leaves_out_what_was_before(life: Life) -> None:
     assert newest in week
     assert oldest not in week
     assert oldest in page(life, "model", span="all", rows="all")
+    assert 'aria-current="true">quarter<' in page(life, "model")
     assert page(life, "model", span=HOSTILE).count('aria-current="true">all<') == 1
 
 
@@ -268,3 +269,12 @@ def test_without_a_script_the_lines_are_there(life: Life, tab: tuple[Browser, st
     body = page(life, "model")
     assert body.count('class="line index"') == 3
     assert 'class="line estimated"' in body
+
+
+def test_of_a_model_that_has_slept_long_everything_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World().serve(monkeypatch)
+    world.check(window())
+    body = get("/console/models/flats")[1]
+    assert 'aria-current="true">all<' in body
+    assert window().window in body
+    assert window().window not in get("/console/models/flats", span="week")[1].partition('id="windows"')[2]
