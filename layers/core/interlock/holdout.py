@@ -36,9 +36,10 @@ def is_held_out(values: Iterable[str | None], key: str, fraction: float) -> bool
 def held_out(model: DeployedModel) -> str:
     """The same decision as an SQL condition over typed columns; the engine writes them as text."""
     spec = model.spec.holdout
-    written = " || ".join(
-        f"coalesce(strlen(CAST({quoted(name)} AS VARCHAR)) || ':' || CAST({quoted(name)} AS VARCHAR), '-')"
+    # One text is made of all parts, of which `concat` leaves out the missing ones; `||` would make one a part.
+    written = ", ".join(
+        f"coalesce(strlen(CAST({quoted(name)} AS VARCHAR)) || ':', '-'), CAST({quoted(name)} AS VARCHAR)"
         for name in identity(model)
     )
-    digest = f"sha256({text(spec.key)} || chr(31) || {written})"
+    digest = f"sha256(concat({text(spec.key)}, chr(31), {written}))"
     return f"CAST('0x' || substr({digest}, 1, 8) AS UBIGINT) < {int(spec.fraction * 2**32)}"
