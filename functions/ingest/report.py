@@ -31,7 +31,8 @@ def html(judgement: Judgement, contract: Contract) -> str:
         rows_file=_file(judgement.files["bad_rows"].key) if "bad_rows" in judgement.files else "",
         limit=None if judgement.origin and judgement.origin.admitted else contract.max_bad_row_share,
         warned=any(item.severity is Severity.WARNING for item in judgement.findings)
-        or any(outcome.status is CheckStatus.WARN for outcome in judgement.outcomes),
+        or any(outcome.status is CheckStatus.WARN for outcome in judgement.outcomes)
+        or (judgement.training is not None and judgement.training.drift.state == "drift"),
         findings=[_finding(item, contract) for item in judgement.worst_first],
         outcomes=sorted(judgement.outcomes, key=lambda outcome: _WORST_FIRST.index(outcome.status)),
         columns=judgement.columns,

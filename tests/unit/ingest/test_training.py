@@ -97,6 +97,7 @@ def test_a_drifted_batch_is_admitted_and_told_everywhere(world: World) -> None:
     html = world.objects.get(found.files["report"]).decode()
     assert "Beside what version 1 was trained on (3,000 rows)" in html
     assert "2 of 4 columns drifted" in html
+    assert "Every row keeps the contract; there are warnings" in html
     assert "never seen in training" in html
 
 
