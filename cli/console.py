@@ -30,7 +30,8 @@ def serve(target: Target, port: int, token_file: Path | None, *, browse: bool, m
             console.print(f"{target.name}\n\n  [bold]{proxy.url}[/]\n", soft_wrap=True)
             console.print("The address works once, in one browser. For clients that cannot sign:")
             console.print(f"  {proxy.origin}", soft_wrap=True)
-            console.print(f"  Authorization: Bearer {token_file or proxy.bearer}", soft_wrap=True)
+            bearer = f"<what {token_file} holds>" if token_file else proxy.bearer
+            console.print(f"  Authorization: Bearer {bearer}", soft_wrap=True, markup=False)
             console.print("Whoever has either acts with your credentials. Ctrl-C ends it.")
         if browse:
             typer.launch(proxy.url)

@@ -18,7 +18,6 @@ import socket
 import ssl
 import sys
 import threading
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -103,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Proxy
     protocol_version = "HTTP/1.1"
     timeout = _CLIENT_SECONDS
+    # Head and body are written one after the other: the second would wait for the first to be confirmed.
+    disable_nagle_algorithm = True
     server_version, sys_version = "interlock", ""
     _kept: http.client.HTTPConnection | None = None
     _own: ClassVar[dict[str, str]] = {
@@ -160,11 +161,9 @@ class _Handler(BaseHTTPRequestHandler):
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _same(token.strip(), self.server.bearer):
             return
-        try:
-            morsel = SimpleCookie(self.headers.get("cookie", "")).get(self.server.cookie)
-        except CookieError:
-            morsel = None
-        if morsel is None or not _same(morsel.value, self.server.secret):
+        # Other programs of this machine leave cookies of any form under the same name of a host.
+        pairs = (pair.strip().partition("=") for pair in self.headers.get("cookie", "").split(";"))
+        if not any(name == self.server.cookie and _same(value, self.server.secret) for name, _, value in pairs):
             raise Denied(401, "open the address that `interlock console` printed, or send its bearer token")
         # Browsers name the origin of every request that changes something.
         if self.command not in _SAFE and "origin" not in self.headers:

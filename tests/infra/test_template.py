@@ -166,6 +166,15 @@ def test_every_route_wants_a_signature(resources: Resources) -> None:
         assert "$default" not in route["RouteKey"]
 
 
+def test_the_console_reads_and_can_change_nothing(resources: Resources) -> None:
+    (role,) = (name for name in resources if name.startswith("ConsoleShowRole") and "Policy" not in name)
+    (policy,) = (p for p in of(resources, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"])
+    reads = {"dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}
+    own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    allowed = {action for item in policy["PolicyDocument"]["Statement"] for action in listed(item["Action"])}
+    assert allowed <= reads | own
+
+
 def test_what_costs_while_idle_is_counted(resources: Resources) -> None:
     kinds = Counter(item["Type"] for item in resources.values())
     assert kinds["AWS::CloudWatch::Alarm"] <= 10

@@ -199,6 +199,14 @@ def test_a_cookie_changes_nothing_without_the_page_s_own_origin(browser: httpx.C
     assert len(api.calls) == 1
 
 
+def test_cookies_of_other_programs_on_this_machine_do_no_harm(proxy: Proxy, api: Api) -> None:
+    mine = f"{proxy.cookie}={proxy.secret}"
+    for others in ('user="2|1:0|{\\"a\\": [1]}"; ', "=;;a;  ", f"{proxy.cookie}=old; "):
+        found = httpx.get(proxy.origin + "/v2", headers={"cookie": others + mine}, trust_env=False)
+        assert found.status_code == 200
+        assert httpx.get(proxy.origin + "/v2", headers={"cookie": others.rstrip()}, trust_env=False).status_code == 401
+
+
 def test_what_reaches_the_api_is_signed_and_holds_none_of_the_secrets(proxy: Proxy, api: Api) -> None:
     body = json.dumps({"inputs": []}).encode()
     sent = {
