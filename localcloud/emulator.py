@@ -348,6 +348,13 @@ def fail_tasks_whose_function_fails() -> None:
     stepfunctions._call_lambda = calling
 
 
+def answer_as_no_registry() -> None:
+    """Leave `/v2` to the API: the emulator takes it, whatever the host, for that of a container registry."""
+    from ministack import app as emulator
+
+    emulator._is_ecr_registry_path = lambda _path: False
+
+
 _ENDPOINTS = {"/_interlock/authorize": authorize, "/_interlock/assume": assume, "/_interlock/save": save}
 
 
@@ -362,6 +369,7 @@ def main() -> None:
     keep_size_limits()
     ask_the_workflow_s_role()
     fail_tasks_whose_function_fails()
+    answer_as_no_registry()
     run_as_jsonata(denied)
     read_ranges_of_versions()
     sys.executable = os.environ["INTERLOCK_FUNCTION_PYTHON"]

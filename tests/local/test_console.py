@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ import yaml
 
 from cli import inference
 from cli.executions import Run
+from cli.proxy import Proxy
 from cli.target import Target
+from tests import browser
 from tests.unit.console.world import expressions
 
 from .conftest import CENSUS, HOME, RENT, ROOT, denied
@@ -101,10 +104,50 @@ def test_a_client_that_cannot_sign_gets_the_same_answer(
 ) -> None:
     asked = inference.request(target, CENSUS, [ROW])
     headers = {"authorization": f"Bearer {console.bearer}"}
+    assert console.get("/v2").json()["name"] == "interlock"
+    assert target.call("GET", "/v2")[0] == 200
     answer = httpx.post(f"{console.origin}/v2/models/{CENSUS}/infer", json=asked, headers=headers, trust_env=False)
     assert answer.status_code == 200, answer.text
     outputs = {item["name"]: item["data"] for item in answer.json()["outputs"]}
     assert outputs["probability"][0] == inference.predict(target, CENSUS, [ROW])[0].score
+
+
+def test_a_real_browser_opens_the_printed_address_and_asks_by_the_form(
+    target: Target, champions: dict[str, Run], tmp_path: Path
+) -> None:
+    if browser.FOUND is None:
+        pytest.skip("there is no chromium on this machine; on Debian, apt-get install chromium")
+    proxy = Proxy(target.outputs["ApiUrl"], target.session)
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        with browser.started(tmp_path / "profile") as tab:
+            tab.open(proxy.url)
+            assert tab.value("location.pathname") == "/console"
+            assert tab.value("document.cookie") == "", "no script sees the secret"
+            tab.open(f"{proxy.origin}/console/openapi")
+            fill = f"""
+                const form = document.querySelector('form[data-path="/models/{CENSUS}/predict"]');
+                form.closest("details").open = true;
+                const row = {json.dumps(ROW)};
+                for (const field of form.querySelectorAll("[data-name]"))
+                    field.value = row[field.dataset.name] ?? "";
+                form.querySelector("button").click();
+            """
+            tab.value(fill)
+            shown = f"document.querySelector('form[data-path=\"/models/{CENSUS}/predict\"] pre').textContent"
+            deadline = time.monotonic() + 20
+            while not str(answer := tab.value(shown)).startswith("200") and time.monotonic() < deadline:
+                time.sleep(0.1)
+            status, _, document = str(answer).partition("\n")
+            assert status == "200", answer
+            wanted = inference.predict(target, CENSUS, [ROW])[0]
+            assert json.loads(document)["predictions"] == [{"label": wanted.label, "probability": wanted.score}]
+            assert tab.complaints == []
+    finally:
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
 
 
 def test_without_permissions_a_page_fails_and_predictions_do_not(

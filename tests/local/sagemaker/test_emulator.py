@@ -5,6 +5,7 @@ import json
 import zipfile
 from typing import Any
 
+import httpx
 import pytest
 
 from localcloud.supervisor import LocalCloud
@@ -99,3 +100,19 @@ def test_a_range_of_a_version_is_that_range(cloud: LocalCloud) -> None:
     assert read(second, "bytes=0-0") == (206, "bytes 0-0/1", b"x")
     with pytest.raises(s3.exceptions.ClientError, match="InvalidRange"):
         read(second, "bytes=3-4")
+
+
+def test_v2_is_the_api_s_and_no_registry_s(cloud: LocalCloud) -> None:
+    gateway = cloud.client("apigatewayv2")
+    api = gateway.create_api(Name="protocol", ProtocolType="HTTP")["ApiId"]
+    made = gateway.create_integration(
+        ApiId=api, IntegrationType="HTTP_PROXY", IntegrationMethod="GET", IntegrationUri=cloud.endpoint,
+        PayloadFormatVersion="1.0",
+    )  # fmt: skip
+    target = f"integrations/{made['IntegrationId']}"
+    gateway.create_route(ApiId=api, RouteKey="GET /v2", AuthorizationType="AWS_IAM", Target=target)
+    gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+    host = f"{api}.execute-api.localhost:{cloud.endpoint.rsplit(':', 1)[1]}"
+    answer = httpx.get(f"{cloud.endpoint}/v2", headers={"host": host}, trust_env=False)
+    assert answer.status_code == 403, "the route wants a signature"
+    assert "docker-distribution-api-version" not in answer.headers
