@@ -48,15 +48,17 @@ class ParquetTable(Table):
         """The values as CSV."""
         rows = np.array(places, dtype=np.int64)
         names = [f"r{index}" for index in range(len(self.columns))]
-        cells = ", ".join(f"coalesce('\"' || replace({name}, '\"', '\"\"') || '\"', '')" for name in names)
+        texts = [
+            f"replace({name}, '\"', '\"\"')" if isinstance(read, Texts) else name
+            for name, read in zip(names, self._read, strict=True)
+        ]
+        cells = ", ".join(f"coalesce('\"' || {written} || '\"', '')" for written in texts)
         query = f"SELECT concat_ws(',', {cells}) FROM {self._relation('picked', names, rows, rows)}"  # noqa: S608
         lines = []
         for (column,) in arrow.answers(self.con, query):
             fields = Texts.of(column).fields
-            data = fields.data.data
-            lines += [
-                bytes(data[low:high]) for low, high in zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)
-            ]
+            data = fields.data.tobytes()
+            lines += [data[low:high] for low, high in zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)]
         return lines
 
     def lines_of(self, places: Positions) -> Positions:

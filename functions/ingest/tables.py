@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ingest import arrow, parsing, records, rules
 from ingest.categories import Categories
 from ingest.checks import number, typed
+from ingest.meaning import as_field, from_engine, meant
 from ingest.parsing import Fields, Mask, Positions, Values
 from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
@@ -24,13 +25,10 @@ from interlock.contract import Column, ColumnType, Contract
 if TYPE_CHECKING:
     import duckdb
 
-_DAY = 86_400_000_000
 # Numbers that are read one by one.
 _FEW = 100
 # Different texts that are counted by their numbers, and rows that are looked at for new ones.
 _MANY, _SAMPLE = 5_000, 5_000
-# The years 1 to 9999, in days since 1970.
-_FIRST_DAY, _LAST_DAY = (int(np.datetime64(day, "D").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
 
 
 @dataclass(frozen=True)
@@ -108,8 +106,7 @@ class Table(ABC):
         """A column's values in these rows as the file writes them, without quotes; None for a missing one."""
         read = self._read[index]
         if isinstance(read, arrow.Column):
-            found = self.con.execute(f"SELECT r{index} FROM {self._relation('picked', [f'r{index}'], rows, rows)}")  # noqa: S608
-            return [text for (text,) in found.fetchall()]
+            return self._written(index, read, rows)
         fields, missing = read.fields.part(rows), self.columns[index].missing[rows]
         data = fields.data.data
         spans = zip(fields.starts.tolist(), fields.ends.tolist(), missing.tolist(), strict=True)
@@ -164,6 +161,18 @@ class Table(ABC):
         found = [(value, count) for value, count in zip(known.texts, counts, strict=True) if count]
         return sorted(found, key=lambda item: (-item[1], item[0]))[:most]
 
+    def _written(self, index: int, read: arrow.Column, rows: Positions) -> list[str | None]:
+        """Values as the engine writes them; what Python writes alike is not asked for."""
+        column, values, there = self._contract.columns[index], read.values[rows], read.there[rows]
+        if column.numeric:
+            texts = list(map(repr, values.tolist()))
+        elif column.type is ColumnType.DATE and (self.columns[index].there[rows] | ~there).all():
+            texts = np.datetime_as_string(values.astype("datetime64[D]")).tolist()
+        else:
+            found = self.con.execute(f"SELECT r{index} FROM {self._relation('picked', [f'r{index}'], rows, rows)}")  # noqa: S608
+            return [text for (text,) in found.fetchall()]
+        return [text if present else None for text, present in zip(texts, there.tolist(), strict=True)]
+
     def _texts(self, index: int) -> Texts:
         read = self._read[index]
         assert isinstance(read, Texts)  # noqa: S101 - a text column has no other values
@@ -181,7 +190,7 @@ class Table(ABC):
     def _values(self, index: int, column: Column) -> Values:
         read = self._read[index]
         if isinstance(read, arrow.Column):
-            return _meant(column, read)
+            return meant(column, read)
         fields = read.fields
         missing = np.zeros(len(fields), dtype=bool) if read.there is None else ~read.there
         for token in tokens_of(self._contract, column):
@@ -228,9 +237,9 @@ class Table(ABC):
         column, found, name = self._contract.columns[index], self.columns[index], f"{kind}{index}"
         read = self._read[index]
         if kind == "r" and isinstance(read, arrow.Column):
-            return _as_field(name, column, read.values[rows], read.there[rows])
+            return as_field(name, column, read.values[rows], read.there[rows])
         if kind == "v" and found.values is not None:
-            return _as_field(name, column, found.values[rows], found.there[rows])
+            return as_field(name, column, found.values[rows], found.there[rows])
         texts = self._texts(index).fields
         if isinstance(rows, slice) and index not in self._views:
             self._views[index] = parsing.views(texts)
@@ -246,40 +255,6 @@ class Table(ABC):
 def tokens_of(contract: Contract, column: Column) -> tuple[str, ...]:
     """Texts that mean a missing value in a column."""
     return (*contract.null_tokens, *column.missing_tokens)
-
-
-def from_engine(column: Column, found: Any) -> parsing.Read:
-    """The engine's answer as values and which are there."""
-    there = ~np.ma.getmaskarray(found)
-    values = np.ma.getdata(found)
-    if column.moment:
-        values = values.astype("datetime64[us]").astype(np.int64)
-        values = values // _DAY if column.type is ColumnType.DATE else values
-    if column.type is ColumnType.BOOLEAN:
-        values = values.astype(bool)
-    return values, there
-
-
-def _meant(column: Column, read: arrow.Column) -> Values:
-    """What the file's values mean: numbers are finite, and years have four digits."""
-    values, there = read.values, read.there
-    match column.type:
-        case ColumnType.NUMBER:
-            values = values.astype(np.float64)
-            there = there & np.isfinite(values)
-        case ColumnType.DATE:
-            there = there & (values >= _FIRST_DAY) & (values <= _LAST_DAY)
-        case ColumnType.TIMESTAMP:
-            there = there & (values >= _FIRST_DAY * _DAY) & (values < (_LAST_DAY + 1) * _DAY)
-    return Values(~read.there, there, values)
-
-
-def _as_field(name: str, column: Column, values: npt.NDArray[Any], there: Mask) -> arrow.Field:
-    if column.type is ColumnType.DATE:
-        return arrow.days(name, values, there)
-    if column.type is ColumnType.TIMESTAMP:
-        return arrow.moments(name, values, there)
-    return arrow.numbers(name, values, there)
 
 
 def csv_line(values: Sequence[str | None]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from ingest.footer import Footer
 from interlock.aws import ranges
 from interlock.aws.ranges import RangedObject
 from interlock.contract import ColumnType
-from tests.unit.ingest.made import INTEGER, column, judged, model, problems, rows
+from tests.unit.ingest.made import INTEGER, NUMBER, column, judged, model, problems, rows
 
 ROWS = 50_000
 BY = model(
@@ -173,3 +175,20 @@ def test_bytes_that_are_no_footer_are_told(noise: bytes, place: int) -> None:
         # Nothing else is raised.
         with contextlib.suppress(ValueError):
             Footer(data)
+
+
+@given(
+    st.lists(st.floats(width=64) | st.floats(-1e6, 1e6).map(lambda value: round(value, 2)), min_size=1, max_size=200)
+)
+def test_a_bad_number_is_written_as_the_engine_writes_it(values: list[float]) -> None:
+    with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
+        con.execute("CREATE TABLE t (n BIGINT, y DOUBLE, w VARCHAR)")
+        con.executemany("INSERT INTO t VALUES (?, ?, ?)", [(row, value, None) for row, value in enumerate(values)])
+        con.execute("UPDATE t SET w = CAST(y AS VARCHAR)")
+        con.execute(f"COPY (SELECT n, y FROM t ORDER BY n) TO '{folder}/t' (FORMAT parquet)")
+        written = [text for (text,) in con.execute("SELECT w FROM t ORDER BY n").fetchall()]
+        by = model(column("n", INTEGER, minimum=1 << 62), column("y", NUMBER, minimum=1.0, maximum=-1.0))
+        answer = judged((Path(folder) / "t").read_bytes(), by, Path(folder))
+        with answer.files["violations"].open(newline="") as file:
+            told = {int(item["row"]): item["value"] for item in csv.DictReader(file) if item["column"] == "y"}
+    assert [told[row].lstrip("'") for row in range(1, len(values) + 1)] == written
