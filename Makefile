@@ -14,8 +14,7 @@ demo: setup ## Set everything up, start the local cloud and run a model's whole 
 	@$(BIN)/interlock demo
 
 test: setup-test check ## Set everything up and pass every check and test
-	@$(BIN)/python -m pytest tests/unit tests/infra -n 2
-	@$(BIN)/python -m pytest tests/local
+	@$(BIN)/python -m pytest tests/local tests/infra tests/unit -n 3
 
 test-peers: setup-test $(ENVS)/.peers ## Hold the monitor against Evidently and NannyML (2 GB of them, several minutes)
 	@$(BIN)/python -m pytest tests/peers

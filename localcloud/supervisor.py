@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -38,6 +39,7 @@ _DIRECT = Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=Fal
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # Seconds between SIGTERM and SIGKILL for a job that is stopped.
 _SETTINGS = ("INTERLOCK_STOP_GRACE",)
+_SCRATCH = "scratch"
 # Of the caller's environment a child gets these and nothing else: no profile, no credentials, no endpoint.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 
@@ -164,6 +166,8 @@ def _emulator_environment(home: Path, port: int, sagemaker: str) -> dict[str, st
         "STATE_DIR": str(state / "emulator"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
+        # It unzips each function and its layers once a worker, and never takes them away.
+        "TMPDIR": str(home / _SCRATCH),
         # Listeners on ports of their own that nobody here needs.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -203,7 +207,8 @@ def _python(environment: str) -> Path:
 def _start(home: Path, name: str, command: list[str], environment: Mapping[str, str]) -> Process:
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    (home / "state").mkdir(exist_ok=True)
+    for folder in ("state", _SCRATCH):
+        (home / folder).mkdir(exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         (logs / f"{name}.log").replace(logs / f"{name}.before.log")
     with (logs / f"{name}.log").open("ab") as log:
@@ -241,6 +246,7 @@ def _stop(home: Path) -> list[str]:
             with contextlib.suppress(OSError):
                 _save_state(record["endpoint"])
         running[name].end(_STOP_SECONDS[name])
+    shutil.rmtree(home / _SCRATCH, ignore_errors=True)
     _save_record(home, {**record, "processes": {}})
     return sorted(running)
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from cli import cloud
 from cli.executions import Run
 from cli.target import Target
+from localcloud import supervisor
 
 
 def left(target: Target) -> dict[str, list[str]]:
@@ -42,3 +43,11 @@ def test_destroy_leaves_nothing_behind(target: Target, champions: dict[str, Run]
     with pytest.raises(ClientError, match="does not exist"):
         target.client("cloudformation").describe_stacks(StackName=target.stack)
     assert said[-1].startswith("What stays:")
+
+
+def test_a_stopped_cloud_leaves_no_unpacked_functions_behind(target: Target, champions: dict[str, Run]) -> None:
+    assert target.local is not None
+    scratch = target.local.home / "scratch"
+    assert any(scratch.iterdir())
+    supervisor.down(target.local.home)
+    assert not scratch.exists()

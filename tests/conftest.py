@@ -1,0 +1,20 @@
+"""How tests are handed to processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+
+class Beside(LoadScopeScheduling):
+    """One process runs all tests that share the local cloud; others run, file by file, what needs none meanwhile."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "local" if nodeid.startswith("tests/local/") else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Beside:
+    """Ours for any `--dist`: no other knows of the cloud."""
+    return Beside(config, log)
