@@ -12,7 +12,7 @@ class Beside(LoadScopeScheduling):
     """One process runs all tests that share the local cloud; others run, file by file, what needs none meanwhile."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "local" if nodeid.startswith("tests/local/") else nodeid.split("::")[0]
+        return "local" if nodeid.startswith("tests/local/") else nodeid.split("::", maxsplit=1)[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Beside:
