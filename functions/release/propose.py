@@ -51,12 +51,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(model=package.model, version=package.version)
     state = State(settings.state_table)
     by = "the gate" if told["source"] == "interlock" else "the registry"
-    if told["detail-type"] == ModelApproved.name:
+    person = told["detail-type"] == ModelApproved.name
+    if person:
         given = ModelApproved.model_validate(detail)
         by = f"{given.approved_by}: {given.comment}"
         check_unchanged(package, given, read(state, package.model))
-        if package.approval != "Approved":
-            package = registry.approve(package, by)
+    elif package.approval != "Approved":
+        raise Refused(f"{package.arn} is {package.approval}, not Approved")
     check(package, Objects(settings.artefacts_bucket))
     revision = propose(
         package,
@@ -67,6 +68,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         state,
         Ledger(settings.ledger_table),
     )
+    if person and package.approval != "Approved":
+        # Only now: the registry tells of it, and what that starts must find the person's decision made.
+        registry.approve(package, by)
     return {
         "go": revision is not None,
         "model": package.model,
@@ -95,14 +99,12 @@ def check_unchanged(package: Package, given: ModelApproved, live: LiveRelease | 
 
 
 def check(package: Package, artefacts: Objects) -> None:
-    """Refuse a package that is not approved, or whose stored model is not the one that was judged.
+    """Refuse a package whose stored model is not the one that was judged.
 
     Raises:
-        Refused: the registry does not say Approved, or the package and its model speak of different versions.
+        Refused: the package and its model speak of different versions.
         ChecksumMismatch: the stored bytes are not the recorded ones.
     """
-    if package.approval != "Approved":
-        raise Refused(f"{package.arn} is {package.approval}, not Approved")
     served = ServedModel.from_json(artefacts.get(package.candidate.served))
     artefacts.get(served.onnx)
     if (served.model, served.version) != (package.model, package.version):

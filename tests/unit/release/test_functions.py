@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,15 +26,16 @@ class FakeRegistry(Registry):
     def __init__(self, package: Package) -> None:
         self.package = package
         self.comments: list[str] = []
+        self.told: Callable[[], None] = lambda: None
 
     def describe(self, arn: str) -> Package:
         assert arn == self.package.arn
         return self.package
 
-    def approve(self, package: Package, comment: str) -> Package:
+    def approve(self, package: Package, comment: str) -> None:
         self.comments.append(comment)
         self.package = Package(package.arn, package.version, "Approved", package.metadata)
-        return self.package
+        self.told()
 
 
 class Context:
@@ -80,6 +82,21 @@ def test_a_person_s_approval_is_kept_with_its_comment(world: World, monkeypatch:
         answer = call(release.propose, approval(world, done))
         assert answer == {"go": True, "model": "flats", "version": 2, "revision": world.live.revision}
     assert registry.comments == ["arn:aws:iam::1:user/eve: looks right"]
+    assert "looks right" in world.live.changed_by
+
+
+def test_the_registry_s_own_event_does_not_take_the_person_s_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = world.register(2, sigmoid(1.01))
+    registry = FakeRegistry(Package(done.arn, 2, "PendingManualApproval", done.metadata))
+    monkeypatch.setattr(release.propose, "Registry", lambda _prefix: registry)
+    detail = {"ModelPackageArn": done.arn, "ModelApprovalStatus": "Approved"}
+    told = {"source": "aws.sagemaker", "detail-type": "x", "time": world.now().isoformat(), "detail": detail}
+    others: list[dict[str, Any]] = []
+    registry.told = lambda: others.append(call(release.propose, {"event": told, "execution": "run-2"}))
+    assert call(release.propose, approval(world, done))["go"]
+    assert [answer["go"] for answer in others] == [False]
     assert "looks right" in world.live.changed_by
 
 

@@ -136,13 +136,12 @@ class Registry:
             )
         return self.describe(package.arn)
 
-    def approve(self, package: Package, comment: str) -> Package:
+    def approve(self, package: Package, comment: str) -> None:
         """Say yes to a version, with a comment of at most 1,024 characters."""
         with translated(f"approving {package.arn}"):
             self._sagemaker.update_model_package(
                 ModelPackageArn=package.arn, ModelApprovalStatus="Approved", ApprovalDescription=comment[:1024]
             )
-        return self.describe(package.arn)
 
     def describe(self, arn: str) -> Package:
         """The version of that ARN."""
