@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -302,7 +303,8 @@ class World:
 
 
 def make(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **plan: Any) -> World:
-    """A world in which version 1 serves."""
+    """A world in which version 1 serves. Time that another process took is not the model's."""
+    monkeypatch.setattr(time, "perf_counter", time.thread_time)
     world = World(model(**plan), capsys)
     tend._TOLD.clear()
 
