@@ -38,7 +38,7 @@ docs: setup ## Write the pages that are made from the code
 	@$(BIN)/python -m interlock.openapi models > docs/openapi.json
 
 setup: $(ENVS)/.app ## Install the command, the emulator and the training job's environment
-setup-test: $(ENVS)/.test
+setup-test: $(ENVS)/.test $(ENVS)/.kserve
 
 bench-ingest: setup-test $(ENVS)/.bench-ingest ## Time ingest beside its peers, on two cores that have nothing else to do
 	@$(BIN)/python -m tests.performance.bench_ingest
@@ -84,6 +84,11 @@ $(ENVS)/.test: $(ENVS)/.app requirements/test.txt requirements/datacontract.txt
 	@$(call environment,datacontract,requirements/datacontract.txt)
 	@touch $@
 
+$(ENVS)/.kserve: $(ENVS)/.app requirements/kserve.txt
+	@echo "setting up (once): the protocol's own client"
+	@$(call environment,kserve,requirements/kserve.txt)
+	@touch $@
+
 $(ENVS)/.peers: $(ENVS)/.test requirements/peers.txt
 	@echo "setting up (once): the peers that judge the monitor"
 	@$(call environment,peers,requirements/peers.txt)
@@ -106,6 +111,6 @@ endef
 
 pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
 	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime requirements/server \
-		requirements/datacontract requirements/peers requirements/bench-ingest layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
+		requirements/datacontract requirements/kserve requirements/peers requirements/bench-ingest layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
 	@for f in layers/onnx/requirements requirements/bench; do $(COMPILE) --upgrade --no-deps $$f.in -o $$f.txt; done

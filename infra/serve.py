@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_logs_destinations as destinations
 from constructs import Construct
 
+from infra.checks import acknowledge
 from infra.foundation import Foundation
 from infra.function import StageFunction
 from infra.logs import log_group
@@ -52,6 +54,8 @@ class Serve(Construct):
             .sees_state()
             .reads_artefacts("models/")
         )
+        if settings.calls_a_day is not None:
+            self._count_callers(settings.calls_a_day)
         labels = StageFunction(
             self, foundation, "serve", "labels", "Takes labels for answered predictions", timeout=Duration.seconds(29)
         ).writes("labels/")
@@ -136,19 +140,45 @@ class Serve(Construct):
         labelling = integrations.HttpLambdaIntegration(
             f"{prefix}Labels", self._labelling, scope_permission_to_route=False
         )
-        for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"):
-            api.add_routes(path=path, methods=[_GET], integration=answering)
+        read = [f"/v2{path}" for path in ("", "/health/live", "/health/ready")] + ["/openapi.json"]
+        asked, told = [], []
         for model in models:
-            base = f"/v2/models/{model.id}"
+            base, own = f"/v2/models/{model.id}", f"/models/{model.id}"
             for path in (base, base + "/versions/{version}"):
-                api.add_routes(path=path, methods=[_GET], integration=answering)
-                api.add_routes(path=f"{path}/ready", methods=[_GET], integration=answering)
-                api.add_routes(path=f"{path}/infer", methods=[_POST], integration=answering)
-            api.add_routes(path=f"/models/{model.id}/ping", methods=[_GET], integration=answering)
-            for verb in ("predict", "invocations"):
-                api.add_routes(path=f"/models/{model.id}/{verb}", methods=[_POST], integration=answering)
-            api.add_routes(path=f"/models/{model.id}/labels", methods=[_POST], integration=labelling)
+                read += [path, f"{path}/ready"]
+                asked.append(f"{path}/infer")
+            read.append(f"{own}/ping")
+            asked += [f"{own}/predict", f"{own}/invocations"]
+            told.append(f"{own}/labels")
+        for path in asked:
+            api.add_routes(path=path, methods=[_POST], integration=answering)
+        limited = {}
+        for paths, method, integration, rate, burst in (
+            (read, _GET, answering, settings.throttle_read_rate, settings.throttle_read_burst),
+            (told, _POST, labelling, settings.throttle_labels_rate, settings.throttle_labels_burst),
+        ):
+            for path in paths:
+                routes = api.add_routes(path=path, methods=[method], integration=integration)
+                limited[f"{method.value} {path}"] = {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
+                # A stage that names a route is refused before the route is there.
+                plain.node.add_dependency(*routes)
+        plain.route_settings = limited
         return api
+
+    def _count_callers(self, calls_a_day: int) -> None:
+        """A table of calls by caller and day, which the answering function may count in and nothing else."""
+        counts = dynamodb.TableV2(
+            self,
+            "Quota",
+            partition_key=dynamodb.Attribute(name="caller", type=dynamodb.AttributeType.STRING),
+            billing=dynamodb.Billing.on_demand(),
+            time_to_live_attribute="expires",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        acknowledge(counts, "DDB3", "Yesterday's counts are worth nothing: they delete themselves.")
+        self.infer.function.add_environment("QUOTA_TABLE", counts.table_name)
+        self.infer.function.add_environment("CALLS_A_DAY", str(calls_a_day))
+        self.infer.may("count calls", ["dynamodb:UpdateItem"], [counts.table_arn])
 
     def route_arn(self, method: str, path: str) -> str:
         """ARN that a policy names to allow one route."""

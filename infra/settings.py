@@ -71,6 +71,11 @@ class DeploySettings(BaseModel):
     jwt_audience: Annotated[str, StringConstraints(min_length=1)] | None = None
     throttle_rate: int = Field(default=100, ge=1)
     throttle_burst: int = Field(default=200, ge=1)
+    throttle_labels_rate: int = Field(default=20, ge=1)
+    throttle_labels_burst: int = Field(default=40, ge=1)
+    throttle_read_rate: int = Field(default=50, ge=1)
+    throttle_read_burst: int = Field(default=100, ge=1)
+    calls_a_day: int | None = Field(default=None, ge=1)
 
     @classmethod
     def read(cls, context: dict[str, Any]) -> Self:

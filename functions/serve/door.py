@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any, NamedTuple
 
-from interlock.errors import InterlockError, InvalidRequest
+from interlock.errors import InterlockError, InvalidRequest, QuotaExceeded
 
 Response = dict[str, Any]
 _HEADERS = {
@@ -27,12 +27,13 @@ class Call(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer; `revision` is that of the release it was made under."""
+    """An answer; `revision` is that of the release it was made under, `retry_after` in seconds."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
     revision: int | None = None
+    retry_after: int | None = None
 
 
 def call_of(event: dict[str, Any], request_id: str) -> Call:
@@ -47,6 +48,8 @@ def response_of(reply: Reply, request_id: str) -> Response:
     headers = {"content-type": reply.content_type, "x-request-id": request_id, **_HEADERS}
     if reply.revision is not None:
         headers["x-interlock-revision"] = str(reply.revision)
+    if reply.retry_after is not None:
+        headers["retry-after"] = str(reply.retry_after)
     return {"statusCode": reply.status, "headers": headers, "body": reply.body.decode()}
 
 
@@ -54,7 +57,8 @@ def refusal(error: Exception, request_id: str) -> Reply:
     """Whatever went wrong, in the protocol's error form; an unexpected fault shows nothing of itself."""
     if isinstance(error, InterlockError):
         fields = {"fields": error.fields} if isinstance(error, InvalidRequest) and error.fields else {}
-        return _error(error.http_status, {"error": f"{error.message}. {error.next_step}", **fields})
+        reply = _error(error.http_status, {"error": f"{error.message}. {error.next_step}", **fields})
+        return reply._replace(retry_after=error.seconds) if isinstance(error, QuotaExceeded) else reply
     return _error(500, {"error": f"internal error; ask for request {request_id} in the log"})
 
 

@@ -15,6 +15,7 @@ from serve.live import Live
 from serve.loaded import Memory
 from serve.operations import Service, perform
 from serve.protocol.routes import route
+from serve.quota import Quota, caller
 from serve.telemetry import metrics, say, warning
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
         call = call_of(event, request_id)
         asked = route(call.method, call.path)
         check(event, asked.model, asked.operation.scope)
+        if asked.operation.scope == "infer" and (counted := quota()) is not None:
+            counted.take(caller(event))
         reply = perform(asked, call, service())
     except Exception as error:  # noqa: BLE001 - the protocol's error form is owed to every caller
         message = error.message if isinstance(error, InterlockError) else str(error)
@@ -53,3 +56,11 @@ def service() -> Service:
         unreadable=lambda: say(metrics({"LiveReleaseUnreadable": 1})),
     )
     return Service(live, deployed_ids())
+
+
+@cache
+def quota() -> Quota | None:
+    """What a caller may ask a day, where the deployment says so."""
+    if (table := os.environ.get("QUOTA_TABLE")) is None:
+        return None
+    return Quota(Direct(table), table, int(os.environ["CALLS_A_DAY"]))

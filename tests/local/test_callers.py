@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +17,10 @@ from botocore.awsrequest import AWSRequest
 
 from cli import inference
 from cli.executions import Run
+from cli.proxy import Proxy
 from cli.target import Target
 
-from .conftest import CENSUS
+from .conftest import CENSUS, ROOT
 from .test_bad_requests import ROW
 
 
@@ -77,6 +81,32 @@ def test_only_a_whole_fresh_signature_is_taken(
     assert send(target, path, body, signed(target, path, body, monkeypatch, age=3600)).status_code == 403
     other = "/models/flat-rents/predict"
     assert send(target, other, body, signed(target, other, body, monkeypatch)).status_code == 403
+
+
+def test_kserves_own_client_is_answered(target: Target, champions: dict[str, Run]) -> None:
+    """In its own environment and through the signing proxy: the client cannot sign."""
+    inputs = inference.request(target, CENSUS, [ROW, ROW | {"age": 60}])["inputs"]
+    wanted = inference.predict(target, CENSUS, [ROW, ROW | {"age": 60}])
+    with Proxy(target.outputs["ApiUrl"], target.session) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        words = [ROOT / ".interlock/envs/kserve/bin/python", Path(__file__).with_name("kserve_client.py")]
+        done = subprocess.run(
+            [*words, proxy.origin, proxy.bearer, CENSUS],
+            input=json.dumps(inputs),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        proxy.shutdown()
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["live"], found["ready"], found["model_ready"], found["nobody_ready"]) == (True, True, True, False)
+    assert (found["id"], found["model_name"]) == ("mine", CENSUS)
+    assert found["outputs"]["label"] == [item.label for item in wanted]
+    assert found["outputs"]["probability"] == pytest.approx([item.score for item in wanted], abs=1e-6)
+    status, said = found["refused"]
+    assert status == 400
+    assert "inputs are missing: age" in said
 
 
 def _credentials(key: dict[str, str]) -> Any:

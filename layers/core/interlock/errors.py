@@ -10,6 +10,7 @@
     │   │   ├── PayloadTooLarge                                                           413
     │   │   └── UnsupportedContent  wrong content type                                    415
     │   ├── NotPermitted            a token without the scope                            403
+    │   ├── QuotaExceeded           a caller has asked as often as is allowed a day      429
     │   ├── UnknownModel                                                                  404
     │   └── UnknownVersion                                                                404
     ├── Conflict                    right in itself, but not now                          409
@@ -133,6 +134,19 @@ class NotPermitted(InputError):
     headline = "The token does not allow this"
     remedy = "Ask whoever issues the tokens for the named scope."
     http_status = 403
+
+
+class QuotaExceeded(InputError):
+    """A caller has asked as often as one may in a day; `seconds` until the next day."""
+
+    headline = "The day's calls are used up"
+    remedy = "Wait as long as Retry-After says, or ask for many rows in one call: a call counts once."
+    http_status = 429
+
+    def __init__(self, message: str, seconds: int) -> None:
+        """Make the error."""
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class UnknownModel(InputError):

@@ -130,6 +130,19 @@ def test_an_item_is_read_consistently_by_its_key(service: Service) -> None:
     assert headers["x-amz-date"] == "20260301T123045Z"
 
 
+def test_a_call_is_counted_unless_the_limit_is_reached(service: Service) -> None:
+    failed = b'{"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}'
+    service.answers = [(200, b"{}"), (400, failed), (400, b'{"__type": "ResourceNotFoundException"}')]
+    writer = direct()
+    assert writer.count("quota", "me#1", 5, 99)
+    _, _, headers, body = service.asked[0]
+    assert headers["x-amz-target"] == "DynamoDB_20120810.UpdateItem"
+    assert (json.loads(body)["TableName"], json.loads(body)["Key"]) == ("quota", {"caller": {"S": "me#1"}})
+    assert not writer.count("quota", "me#1", 5, 99)
+    with pytest.raises(DependencyUnavailable, match="ResourceNotFound"):
+        writer.count("quota", "me#1", 5, 99)
+
+
 def test_an_object_is_read_by_its_version_and_its_bytes_are_checked(service: Service) -> None:
     service.answers = [(200, b"model"), (200, b"altered"), (404, b"<Code>NoSuchVersion</Code>")]
     reader = direct()

@@ -77,6 +77,38 @@ class Direct:
         item = json.loads(answer).get("Item")
         return str(item["document"]["S"]).encode() if item else None
 
+    def count(self, table: str, key: str, limit: int, expires: int) -> bool:
+        """Add one to an item's count unless it is at its limit; whether it was added.
+
+        A retry whose first attempt arrived after all counts twice.
+
+        Args:
+            table: has the key `caller` and drops items after `expires`, in seconds of the epoch.
+            key: the item.
+            limit: the highest count.
+            expires: when the item may go.
+
+        Raises:
+            Throttled, DependencyUnavailable: DynamoDB does not answer, after retries.
+        """
+        asked = {
+            "TableName": table,
+            "Key": {"caller": {"S": key}},
+            "UpdateExpression": "SET #expires = :expires ADD #calls :one",
+            "ConditionExpression": "attribute_not_exists(#calls) OR #calls < :limit",
+            "ExpressionAttributeNames": {"#calls": "calls", "#expires": "expires"},
+            "ExpressionAttributeValues": {
+                ":one": {"N": "1"}, ":limit": {"N": str(limit)}, ":expires": {"N": str(expires)},
+            },
+        }  # fmt: skip
+        headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "DynamoDB_20120810.UpdateItem"}
+        status, answer = self._ask("dynamodb", None, "POST", "/", {}, headers, json.dumps(asked).encode())
+        if status == 200:
+            return True
+        if b"ConditionalCheckFailedException" in answer:
+            return False
+        raise DependencyUnavailable(f"counting a call: {status} {answer[:300].decode('utf-8', 'replace')}")
+
     def get(self, ref: Ref) -> bytes:
         """Read exactly these bytes.
 
