@@ -18,3 +18,8 @@ class Beside(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Beside:
     """Ours for any `--dist`: no other knows of the cloud."""
     return Beside(config, log)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their place: a gzip header holds the time, and each process would have tests of its own."""
+    return argname if isinstance(val, bytes) else None
