@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from interlock.database import connect
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -41,25 +43,7 @@ class _Lazy:
 @contextmanager
 def database(memory_mb: int, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory, which may use so much of it and then the scratch folder."""
-
-    def make() -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        con = duckdb.connect(
-            config={
-                "memory_limit": f"{memory_mb}MB",
-                # Each of our threads works for itself: that keeps the rows of a block in their order.
-                "threads": 1,
-                "temp_directory": str(scratch / "spill"),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        # A moment without a zone is UTC, wherever this runs.
-        con.execute("SET GLOBAL TimeZone = 'UTC'")
-        return con
-
-    lazy = _Lazy(make)
+    lazy = _Lazy(lambda: connect(memory_mb, scratch))
     try:
         yield cast("duckdb.DuckDBPyConnection", lazy)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,10 @@ import numpy as np
 from ingest import arrow, rules
 from ingest.failure import WholeFile
 from ingest.parsing import Positions
+from ingest.streams import refused
 from ingest.tables import Table, Texts, tokens_of
 from interlock.contract import Column, ColumnType, Contract
+from interlock.database import damaged
 from interlock.formats import c_format
 from interlock.sql import quoted, text
 
@@ -72,7 +73,7 @@ def kinds_of(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
     Raises:
         WholeFile: it is damaged, or has columns that hold more than one value a row.
     """
-    with damaged():
+    with damaged(refused):
         described = con.execute(f"DESCRIBE SELECT * FROM {_scan(path)}").fetchall()  # noqa: S608
     kinds = {name: kind for name, kind, *_ in described}
     if nested := [name for name, kind in kinds.items() if kind.endswith("]") or kind.startswith(_NESTED)]:
@@ -89,7 +90,7 @@ def rows_of(
         WholeFile: it is damaged.
     """
     wanted = ", ".join(_read(column, kinds[column.in_file], contract) for column in contract.columns)
-    with damaged():
+    with damaged(refused):
         for part in _parts(con, path):
             yield from arrow.answers(con, f"SELECT {wanted} FROM {part}")  # noqa: S608
 
@@ -109,24 +110,6 @@ def _parts(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
         f" WHERE file_row_number >= {first} AND file_row_number < {first + step}"
         for first in range(0, sum(rows for rows, _ in groups), step)
     ]
-
-
-@contextmanager
-def damaged() -> Iterator[None]:
-    """What the engine cannot read is the file's fault; its own words may hold values and are not repeated.
-
-    Raises:
-        WholeFile: in place of the engine's error.
-    """
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
-        raise
-    except duckdb.Error as error:
-        found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
-        raise WholeFile(rules.UNREADABLE, found) from None
 
 
 def _scan(path: Path) -> str:

@@ -18,8 +18,8 @@ import duckdb
 from ingest import rules
 from ingest.failure import WholeFile
 from ingest.footer import MAGIC, TAIL, Footer
-from ingest.parquet import damaged
-from ingest.streams import LocalFile, Peeked, Upload
+from ingest.streams import LocalFile, Peeked, Upload, refused
+from interlock.database import damaged
 from interlock.sql import text
 
 _CHUNK = 1 << 20
@@ -90,7 +90,7 @@ def _groups(con: duckdb.DuckDBPyConnection, path: Path, end: int) -> list[_Group
     """The row groups up to the footer at `end`; None when they do not follow each other."""
     # Some writers leave the place of a dictionary that is not there at 0.
     begin = "least(data_page_offset, coalesce(nullif(dictionary_page_offset, 0), data_page_offset))"
-    with damaged():
+    with damaged(refused):
         found = con.execute(
             f"SELECT any_value(row_group_num_rows), min({begin}), max({begin} + total_compressed_size)"  # noqa: S608
             f" FROM parquet_metadata({text(str(path))}) GROUP BY row_group_id ORDER BY row_group_id"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,26 +17,16 @@ from ingest.json_lines import LINES, JsonTable
 from ingest.parquet import ParquetTable, kinds_of, rows_of
 from ingest.pieces import pieces
 from ingest.records import Block, Form, Stream, blocks
-from ingest.streams import Peeked, Upload, Utf8, unpacked
+from ingest.streams import Peeked, Upload, as_utf8, unpacked
 from ingest.tables import Table
 from interlock.contract import Contract, Dialect
+from interlock.streams import is_parquet
 
 if TYPE_CHECKING:
     import duckdb
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
-_FOREIGN = {
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ": "compressed with xz",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"ARROW1": "an Arrow file",
-    b"Obj\x01": "an Avro file",
-    b"%PDF": "a PDF",
-    b"[": "one JSON array, not JSON Lines",
-}
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 # Makes the next block a table, in whichever thread; the cursor belongs to the table from then on.
 Reader = Callable[["duckdb.DuckDBPyConnection"], Table]
@@ -78,26 +67,11 @@ def open_source(con: duckdb.DuckDBPyConnection, upload: Upload, contract: Contra
         WholeFile: nothing in it can be judged: empty, not readable, other columns than the contract's.
     """
     stream, packed = unpacked(upload)
-    start = stream.peek(4096)
-    if start.startswith(b"PAR1"):
+    if is_parquet(stream):
         return _parquet(con, upload, stream, contract, scratch, packed=packed)
     dialect = contract.dialect or Dialect()
-    encoding = dialect.encoding or next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
-    if encoding == "utf-16" and not any(start.startswith(mark) for mark in _MARKS):
-        # Nearly every text begins with a sign of the first 256.
-        encoding = "utf-16-be" if start.startswith(b"\x00") else "utf-16-le"
-    if encoding != "utf-8":
-        stream = Peeked(Utf8(stream, encoding))
-        start = stream.peek(4096)
-    if start.startswith(codecs.BOM_UTF8):
-        stream.read(len(codecs.BOM_UTF8))
-        start = stream.peek(4096)
-    for mark, meaning in _FOREIGN.items():
-        if start.startswith(mark):
-            raise WholeFile(rules.UNREADABLE, f"it is {meaning}")
-    if b"\x00" in start:
-        raise WholeFile(rules.UNREADABLE, "it is binary, or UTF-16 without a byte order mark and undeclared")
-    if start.lstrip().startswith(b"{"):
+    stream = as_utf8(stream, dialect.encoding)
+    if stream.peek(4096).lstrip().startswith(b"{"):
         return _json_lines(stream, contract)
     return _csv(stream, contract, dialect)
 

@@ -11,7 +11,7 @@ from ingest.records import Stream
 from interlock import streams
 from interlock.streams import Fault, Peeked
 
-__all__ = ["LocalFile", "Peeked", "Upload", "Utf8", "unpacked"]
+__all__ = ["LocalFile", "Peeked", "Upload", "as_utf8", "refused", "unpacked"]
 _RULES = {Fault.EMPTY: rules.EMPTY, Fault.UNREADABLE: rules.UNREADABLE, Fault.TOO_LARGE: rules.TOO_LARGE}
 
 
@@ -50,15 +50,18 @@ def unpacked(upload: Upload) -> tuple[Peeked, bool]:
     Raises:
         WholeFile: it is empty; later, while reading: it is cut off, damaged or a bomb.
     """
-    return streams.unpacked(upload, _refused)
+    return streams.unpacked(upload, refused)
 
 
-class Utf8(streams.Utf8):
-    """An upload of text in another encoding as UTF-8."""
+def as_utf8(stream: Peeked, encoding: str | None) -> Peeked:
+    """An upload of text as UTF-8 without its mark.
 
-    def __init__(self, stream: Stream, encoding: str) -> None:
-        super().__init__(stream, encoding, _refused)
+    Raises:
+        WholeFile: it is no text, or none in the declared encoding; the latter perhaps later, while reading.
+    """
+    return streams.as_utf8(stream, encoding, refused)
 
 
-def _refused(fault: Fault, found: str) -> WholeFile:
+def refused(fault: Fault, found: str) -> WholeFile:
+    """The rule that a fault violates."""
     return WholeFile(_RULES[fault], found)

@@ -17,6 +17,7 @@ from interlock.aws.claims import conclude
 from interlock.aws.maps import map_answers
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
+from interlock.database import connect
 from interlock.events import FileScored
 from interlock.observability import logger, observed
 from interlock.records import ClaimStatus, ObjectRef
@@ -89,7 +90,7 @@ def join(data: Objects, model: str, claim: str, found: list[Scored], memory_mb: 
             from serve.score import parquet
 
             parts = data.get_files((piece.predictions for piece in found), scratch / "parts")
-            with parquet.engine(scratch, memory_mb) as con:
+            with connect(memory_mb, scratch) as con:
                 parquet.join(con, parts, path)
         else:
             with path.open("wb") as file:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interlock.database import connect
 from interlock.streams import Fault, File, Stream, is_parquet, unpacked
 from serve.score.documents import unreadable
 from serve.score.reading import Columns, Text, open_text
@@ -25,9 +26,9 @@ def opened(file: File, columns: Columns, scratch: Path, memory_mb: int) -> Text 
     stream, _ = unpacked(file, unreadable)
     if not is_parquet(stream):
         return open_text(stream, columns)
-    from serve.score.parquet import ParquetFile, engine
+    from serve.score.parquet import ParquetFile
 
-    return ParquetFile(engine(scratch, memory_mb), _brought(stream, scratch), columns)
+    return ParquetFile(connect(memory_mb, scratch), _brought(stream, scratch), columns)
 
 
 def _brought(stream: Stream, scratch: Path) -> Path:

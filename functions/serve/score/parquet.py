@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from interlock.contract import Dialect
+from interlock.database import damaged
 from interlock.sql import quoted, text
 from interlock.streams import Fault
 from serve.protocol.signature import Tensor
@@ -29,22 +29,6 @@ _WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
 
-def engine(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
-    """A data engine that keeps rows in their order and holds no more than that in memory."""
-    con = duckdb.connect(
-        config={
-            "memory_limit": f"{memory_mb}MB",
-            "threads": 1,
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
-    # A moment without a zone is UTC, wherever this runs.
-    con.execute("SET GLOBAL TimeZone = 'UTC'")
-    return con
-
-
 class ParquetFile:
     """A file on this machine."""
 
@@ -56,7 +40,7 @@ class ParquetFile:
         """
         self._con, self._columns = con, columns
         self._source = f"read_parquet({text(str(path))}, binary_as_string=true, file_row_number=true)"
-        with damaged():
+        with damaged(unreadable):
             described = con.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {self._source}").fetchall()  # noqa: S608
             ((self.rows,),) = con.execute(f"SELECT count(*) FROM {self._source}").fetchall()  # noqa: S608
         self._kinds: dict[str, str] = {name: kind for name, kind, *_ in described}
@@ -78,7 +62,7 @@ class ParquetFile:
         reads = [self._read(name, tensor) for name, tensor in inputs]
         keys = [f"CAST({quoted(name)} AS VARCHAR)" for name in self.keys]
         chosen = ", ".join([*(expression for expression, _ in reads), *keys])
-        with damaged():
+        with damaged(unreadable):
             cursor = self._con.cursor().execute(f"SELECT {chosen} FROM {self._source}")  # noqa: S608
             while some := cursor.fetchmany(BLOCK):
                 found = list(map(list, zip(*some, strict=True)))
@@ -94,7 +78,7 @@ class ParquetFile:
         """
         names = ", ".join(map(quoted, self._used))
         for first in range(0, self.rows, PIECE_ROWS):
-            with damaged():
+            with damaged(unreadable):
                 self._con.execute(
                     f"COPY (SELECT {names} FROM {self._source} WHERE file_row_number >= {first}"  # noqa: S608
                     f" AND file_row_number < {first + PIECE_ROWS}) TO {text(str(path))} (FORMAT parquet)"
@@ -127,22 +111,6 @@ def join(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], path: Path) -> N
     con.execute(
         f"COPY (SELECT * FROM read_parquet([{listed}])) TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608
     )
-
-
-@contextmanager
-def damaged() -> Iterator[None]:
-    """What the engine cannot read is the file's fault; its own words may hold values and are not repeated.
-
-    Raises:
-        InvalidUpload: in place of the engine's error.
-    """
-    try:
-        yield
-    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
-        raise
-    except duckdb.Error as error:
-        found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
-        raise unreadable(Fault.UNREADABLE, found) from None
 
 
 def _finite(column: Sequence[Any]) -> list[Any]:

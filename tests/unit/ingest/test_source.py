@@ -12,8 +12,9 @@ import duckdb
 import pytest
 
 from ingest import rules
-from ingest.parquet import damaged
+from ingest.streams import refused
 from interlock.contract import ColumnType, Dialect
+from interlock.database import damaged
 from tests.unit.ingest.made import INTEGER, NUMBER, column, found, judged, model, problems, rows
 
 if sys.version_info >= (3, 14):
@@ -270,5 +271,5 @@ def test_nul_bytes_and_control_characters_are_values_like_others(tmp_path: Path)
 
 
 def test_a_lack_of_memory_is_not_the_files_fault() -> None:
-    with pytest.raises(duckdb.OutOfMemoryException), damaged():
+    with pytest.raises(duckdb.OutOfMemoryException), damaged(refused):
         raise duckdb.OutOfMemoryException

@@ -1,0 +1,49 @@
+"""DuckDB as every function opens it for a file from outside. Imported where it is used: not every layer has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.streams import Fault, Refuse
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def connect(memory_mb: int, scratch: Path) -> duckdb.DuckDBPyConnection:
+    """A database in memory, which may use so much of it and then the scratch folder; it fetches nothing."""
+    import duckdb
+
+    con = duckdb.connect(
+        config={
+            "memory_limit": f"{memory_mb}MB",
+            # Each of our threads works for itself: that keeps rows in their order.
+            "threads": 1,
+            "temp_directory": str(scratch / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    # A moment without a zone is UTC, wherever this runs.
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
+    return con
+
+
+@contextmanager
+def damaged(refuse: Refuse) -> Iterator[None]:
+    """What the engine cannot read of a Parquet file is the file's fault; its own words may hold values: not repeated.
+
+    What `refuse` makes of it is raised in place of the engine's error.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
+        found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
+        raise refuse(Fault.UNREADABLE, found) from None
