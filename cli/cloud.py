@@ -15,11 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from cli.contracts import deploying
-from cli.contracts.evolving import Consequence
 from cli.options import models_folder
 from cli.target import Target
 from cli.view import console
 from interlock.errors import InterlockError, InvalidRequest, Refused
+from interlock.evolving import Consequence
 from interlock.folder import model_folders, read_model
 from localcloud import supervisor
 from localcloud.deploy import cdk, cdk_deploy, deploy_local
@@ -28,9 +28,9 @@ _HEADLINES = ("starting", "bootstrapping", "building", "port ", "✅", "❌")
 _JOB_LOGS = "/aws/sagemaker/TrainingJobs"
 
 
-def deploy(environment: str, profile: str | None) -> dict[str, str]:
+def deploy(environment: str, profile: str | None, *, break_champion: bool = False) -> dict[str, str]:
     """Deploy to the local cloud (started when it does not run) or to the profile's account; answers the outputs."""
-    settings = {"environment": environment}
+    settings = {"environment": environment, "break_champion": str(break_champion).lower()}
     with _progress() as tell:
         if profile is None:
             return deploy_local(supervisor.up(progress=tell), settings, tell)

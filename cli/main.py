@@ -35,6 +35,7 @@ from cli.release import show_rollback
 from cli.view import as_json, console, table
 from cli.watching import show
 from ingest.judgement import Judgement, json_schema
+from interlock import evolving
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
 from interlock.errors import InterlockError
@@ -96,8 +97,8 @@ def deploy(
     if not options.json:
         deploying.tell(found)
     if not break_champion:
-        deploying.refuse(found)
-    outputs = cloud.deploy(options.environment, options.profile)
+        evolving.refuse(found)
+    outputs = cloud.deploy(options.environment, options.profile, break_champion=break_champion)
     if options.json:
         as_json(outputs)
     else:

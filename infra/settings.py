@@ -54,6 +54,7 @@ class DeploySettings(BaseModel):
     target: Literal["aws", "local"] = "aws"
     environment: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,7}$")] = "dev"
     production: bool = False
+    break_champion: bool = False
     models: str = "models"
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None

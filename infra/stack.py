@@ -9,6 +9,7 @@ from infra.alarms import Alarms
 from infra.build import Artefacts
 from infra.console import Console
 from infra.foundation import Foundation
+from infra.guard import Guard
 from infra.ingest import Ingest
 from infra.monitor import Monitor
 from infra.release import Release
@@ -39,13 +40,17 @@ class InterlockStack(Stack):
         )
         Tags.of(self).add("interlock:environment", settings.environment)
         foundation = Foundation(self, settings, artefacts)
+        guard = Guard(self, foundation, models)
         ingest = Ingest(self, foundation)
         train = Train(self, foundation, models)
         serve = Serve(self, foundation, models)
         release = Release(self, foundation, models, serve, train.group_prefix)
         monitor = Monitor(self, foundation, models)
         score = Score(self, foundation)
-        Console(self, foundation, models, tuple(api for api in (serve.api, serve.token_api) if api is not None))
+        console = Console(
+            self, foundation, models, tuple(api for api in (serve.api, serve.token_api) if api is not None)
+        )
+        guard.protect(ingest, train, serve, release, monitor, score, console)
         workflows = {
             "ingest": ingest.workflow,
             "train": train.workflow,

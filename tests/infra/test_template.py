@@ -229,3 +229,12 @@ def test_a_chat_hears_what_the_topic_says_and_nothing_is_lost(resources: Resourc
     assert "deadLetterTargetArn" in subscriptions["lambda"]["RedrivePolicy"]
     notify = next(item for item in of(resources, "AWS::Lambda::Function") if "notify" in item["FunctionName"])
     assert notify["Environment"]["Variables"]["ALERT_WEBHOOK"] == "https://chat.example.com/hook"
+
+
+def test_no_function_of_a_stage_changes_before_the_guard_has_answered(resources: Resources) -> None:
+    (question,) = (name for name, item in resources.items() if item["Type"] == "Custom::ChampionGuard")
+    (guard, _) = resources[question]["Properties"]["ServiceToken"]["Fn::GetAtt"]
+    functions = {name: item for name, item in resources.items() if item["Type"] == "AWS::Lambda::Function"}
+    waiting = {name for name, item in functions.items() if question in item.get("DependsOn", [])}
+    assert waiting == functions.keys() - {guard}
+    assert resources[question]["Properties"]["BreakChampion"] == "false"

@@ -11,6 +11,7 @@ import pytest
 from cli import executions, inference, releases
 from cli.executions import Run
 from cli.target import Target
+from tests.cloudformation import Waiting
 
 from .conftest import CENSUS, REFUSED, RENT, denied, ended, of, rent_rows, started, train, upload
 from .test_bad_requests import ROW
@@ -167,3 +168,25 @@ def wait_for_line(target: Target, function: str, word: str, since: int) -> None:
             return
         time.sleep(0.25)
     pytest.fail(f"{function} did not say {word}")
+
+
+def test_the_guard_of_a_deployment_with_and_without_permissions(target: Target, champions: dict[str, Run]) -> None:
+    """Asked as CloudFormation asks; the models are the champions' own, so that only a missing permission refuses."""
+    cloudformation = Waiting()
+
+    def ask() -> None:
+        (stack,) = target.client("cloudformation").describe_stacks(StackName=target.stack)["Stacks"]
+        event = {
+            "RequestType": "Update", "ResponseURL": cloudformation.url, "RequestId": "1",
+            "StackId": stack["StackId"], "LogicalResourceId": "Question",
+            "ResourceProperties": {"Models": sorted(champions), "Digest": "new", "BreakChampion": "false"},
+            "OldResourceProperties": {"Models": sorted(champions), "Digest": "old"},
+        }  # fmt: skip
+        target.client("lambda").invoke(FunctionName=f"{target.stack}-release-guard", Payload=json.dumps(event).encode())
+
+    ask()
+    with denied(target, "release-guard"):
+        ask()
+    cloudformation.stop()
+    assert [item["Status"] for item in cloudformation.answers] == ["SUCCESS", "FAILED"], cloudformation.answers
+    assert "AccessDenied" in cloudformation.answers[1]["Reason"]

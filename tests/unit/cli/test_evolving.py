@@ -11,9 +11,9 @@ import pytest
 
 from cli import cloud, main
 from cli.contracts import deploying, stored
-from cli.contracts.evolving import consequences
 from interlock.contract import Column, ColumnType
 from interlock.errors import DependencyUnavailable, Refused
+from interlock.evolving import consequences, refuse
 from interlock.folder import read_model
 from interlock.kind import Kind
 from interlock.models import DeployedModel
@@ -91,7 +91,7 @@ def test_what_breaks_the_serving_version_is_refused(new: DeployedModel, about: s
     assert [item.about for item in found] == [about]
     assert said in found[0].says
     with pytest.raises(Refused) as refused:
-        deploying.refuse({OLD.id: found})
+        refuse({OLD.id: found})
     assert said in refused.value.message
     assert "--break-champion" in refused.value.next_step
 
@@ -128,7 +128,7 @@ def test_what_only_follows_is_told(new: DeployedModel, about: list[str], said: s
     assert [item.about for item in found] == about
     assert not any(item.breaks for item in found)
     assert any(said in item.says for item in found)
-    deploying.refuse({OLD.id: found})
+    refuse({OLD.id: found})
 
 
 def test_a_contract_that_changes_has_to_be_called_otherwise() -> None:
@@ -197,13 +197,15 @@ def test_the_command_tells_and_refuses_before_anything_is_deployed(
     monkeypatch.setattr("cli.view.console.stderr", False)
     found = {OLD.id: consequences(OLD, changed(without="age"), SERVED)}
     monkeypatch.setattr(cloud, "foreseen", lambda *_: found)
-    monkeypatch.setattr(cloud, "deploy", lambda *_: happened.append("deployed") or {"Models": OLD.id})
+    monkeypatch.setattr(
+        cloud, "deploy", lambda *_, break_champion: happened.append(break_champion) or {"Models": OLD.id}
+    )
     monkeypatch.setattr(sys, "argv", ["interlock", "deploy", *words])
     with pytest.raises(SystemExit) as ended:
         main.main()
     out = capsys.readouterr().out
     assert "breaks captures: 'age' is not in the contract any more" in out
-    assert bool(happened) is deployed
+    assert happened == [True] * deployed
     assert bool(ended.value.code) is not deployed
     monkeypatch.setattr(sys, "argv", ["interlock", "--json", "deploy", *words])
     with pytest.raises(SystemExit):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from interlock.contract import Column
+from interlock.errors import Refused
 from interlock.models import DeployedModel
 from interlock.records import ServedModel
 from interlock.signature import signature
@@ -18,6 +19,41 @@ class Consequence:
     about: str
     says: str
     breaks: bool = False
+
+
+def foreseen(
+    serving: Mapping[str, tuple[DeployedModel, ServedModel]], models: Iterable[DeployedModel]
+) -> dict[str, list[Consequence]]:
+    """What a deployment of these models means for each version that serves.
+
+    Args:
+        serving: by model id, the contract and spec that the version was trained by, and the version as it answers.
+        models: all that are to be deployed; what serves and is not among them goes.
+    """
+    by_id = {model.id: model for model in models}
+    found: dict[str, list[Consequence]] = {}
+    for name, (old, served) in serving.items():
+        if name in by_id:
+            found[name] = consequences(old, by_id[name], served)
+        else:
+            gone = Consequence("callers", f"version {served.version} is taken away from its callers", breaks=True)
+            found[name] = [gone]
+    return {name: items for name, items in found.items() if items}
+
+
+def refuse(found: Mapping[str, list[Consequence]]) -> None:
+    """Keep a deployment from breaking what serves.
+
+    Raises:
+        Refused: something would break.
+    """
+    broken = [f"{model}: {item.says}" for model, items in found.items() for item in items if item.breaks]
+    if broken:
+        raise Refused(
+            "the deployment would break what serves:\n  " + "\n  ".join(broken),
+            remedy="Keep the old columns and classes beside the new ones until a new version serves, or deploy with "
+            "--break-champion (of `cdk deploy`: -c break_champion=true) and train at once.",
+        )
 
 
 def consequences(old: DeployedModel, new: DeployedModel, served: ServedModel) -> list[Consequence]:
