@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from interlock.errors import InterlockError, ModelFailed, Unavailable
 from serve.live import Live
@@ -16,7 +17,7 @@ from serve.routing import is_challengers, place, routing_key
 from serve.stored import LiveRelease
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True):
     """An answer and who gave it. `unit` names the routing key's place, `milliseconds` what the model itself took."""
 
     loaded: Loaded

@@ -38,10 +38,10 @@ def lines(
 
     The first line also counts the request, by the fields of `counted`: a line of its own would cost the caller more.
     """
-    restricted = [item for item in served.inputs if item.restricted]
     inputs = request.values
-    if restricted:
-        inputs = {**inputs, **{item.name: [_bin(item, value) for value in inputs[item.name]] for item in restricted}}
+    if served.restricted:
+        bins = {item.name: [_bin(item, value) for value in inputs[item.name]] for item in served.restricted}
+        inputs = {**inputs, **bins}
     whole: dict[str, Any] = {
         "interlock": "capture",
         "schema_version": 2,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
-from interlock.inference import Floats
 from serve.protocol.request import Reader, Request
 from serve.protocol.signature import Signature, Tensor
-from serve.protocol.tensors import Tensors, tensors
+from serve.protocol.tensors import Array, Row, tensors
 from serve.stored import ServedModel
 
 # Measured on tree ensembles: a session takes 12 bytes of memory for each of its file's, and some for itself.
 _BYTES_A_BYTE, _BYTES_A_SESSION = 12, 2_000_000
+
+# Left out, they would be made anew for each run.
+_AS_ALWAYS = ort.RunOptions()
 
 
 class Loaded:
@@ -39,9 +39,9 @@ class Loaded:
             threshold=served.threshold,
         )
         self.read = Reader(self.signature).read
-        self._kept: list[Tensors] = []
+        self._kept: list[Row] = []
 
-    def answer(self, request: Request) -> Floats:
+    def answer(self, request: Request) -> Array:
         """The scores of a request that `read` has checked. Of one row, the tensors are kept for the next call."""
         columns = list(request.values.values())
         if request.rows > 1:
@@ -50,19 +50,20 @@ class Loaded:
             kept = self._kept.pop()
         except IndexError:
             # The first call, or another thread has them.
-            kept = Tensors(self.signature, 1)
+            kept = Row(self.signature)
         try:
             return self.scores(kept.fill(columns))
         finally:
             self._kept.append(kept)
 
-    def scores(self, tensors: dict[str, Any]) -> Floats:
-        """The file's last output, as `interlock.inference.scores` reads it.
+    def scores(self, tensors: dict[str, Array]) -> Array:
+        """The file's last output, which `interlock.inference.scores` reads too: [rows, classes] or [rows, 1].
 
         The session's own `run` checks the inputs' names once more before it does just this call, which takes half as
         long again as the model.
         """
-        return np.asarray(self.session._sess.run(self._output, tensors, None)[0], dtype=np.float64)
+        found: Array = self.session._sess.run(self._output, tensors, _AS_ALWAYS)[0]
+        return found
 
 
 class Memory:

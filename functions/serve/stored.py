@@ -6,6 +6,7 @@ the fields that serving needs and no others; a test reads what `interlock.record
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -35,7 +36,7 @@ class Input(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] | None = None
 
 
-class ServedModel(msgspec.Struct, frozen=True):
+class ServedModel(msgspec.Struct, frozen=True, dict=True):
     """All that serving needs beside the ONNX file."""
 
     schema_version: Literal[1]
@@ -46,6 +47,11 @@ class ServedModel(msgspec.Struct, frozen=True):
     classes: tuple[str, ...]
     threshold: float | None
     onnx: Ref
+
+    @cached_property
+    def restricted(self) -> tuple[Input, ...]:
+        """The inputs whose values never leave the function."""
+        return tuple(item for item in self.inputs if item.restricted)
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Annotated, Any, NamedTuple, NoReturn
+from types import GenericAlias
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
@@ -83,22 +84,6 @@ class _Uint64(_Given, tag="UINT64"):
     data: list[Annotated[int, msgspec.Meta(ge=0)] | None]
 
 
-class _RequiredBool(_Given, tag="BOOL"):
-    data: list[bool]
-
-
-class _RequiredBytes(_Given, tag="BYTES"):
-    data: list[str]
-
-
-class _RequiredFp32(_Given, tag="FP32"):
-    data: list[_Number]
-
-
-class _RequiredInt64(_Given, tag="INT64"):
-    data: list[_Long]
-
-
 _Input = _Bool | _Bytes | _Fp32 | _Fp64 | _Int8 | _Int16 | _Int32 | _Int64 | _Uint8 | _Uint16 | _Uint32 | _Uint64
 
 
@@ -116,16 +101,8 @@ class _Document(_Form):
     inputs: list[_Input]
 
 
-_USUAL: dict[tuple[str, bool], type] = {
-    ("FP32", False): _Fp32,
-    ("FP32", True): _RequiredFp32,
-    ("INT64", False): _Int64,
-    ("INT64", True): _RequiredInt64,
-    ("BOOL", False): _Bool,
-    ("BOOL", True): _RequiredBool,
-    ("BYTES", False): _Bytes,
-    ("BYTES", True): _RequiredBytes,
-}
+# What a value of each of the signature's datatypes may be.
+_VALUE: dict[str, Any] = {"FP32": _Number, "INT64": _Long, "BOOL": bool, "BYTES": str}
 _name, _shape, _data = attrgetter("name"), attrgetter("shape"), attrgetter("data")
 _DECODER = msgspec.json.Decoder(_Document)
 _DATATYPE = {kind: str(kind.__struct_config__.tag) for kind in _Input.__args__}
@@ -133,7 +110,7 @@ _DATATYPE = {kind: str(kind.__struct_config__.tag) for kind in _Input.__args__}
 _PLACE = re.compile(r"\$\.inputs\[(\d+)\](?:\.(\w+))?(?:\[(\d+)\])?")
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """A checked request: values by input, in the signature's order, each [rows], as they were sent.
 
     `body` is there when that was in the protocol's usual form.
@@ -152,11 +129,8 @@ class Reader:
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
-        usual = tuple(_USUAL[tensor.datatype, tensor.required] for tensor in signature.inputs)
-        self._decoder = msgspec.json.Decoder(
-            # mypy: a tuple made at run time is no type to a checker.
-            msgspec.defstruct("Usual", [("inputs", tuple[usual])], bases=(_Form,), kw_only=True)  # type: ignore[valid-type]
-        )
+        self._one_row = _usual(signature, tuple[Literal[1], Literal[1]], tuple)
+        self._rows = _usual(signature, tuple[int, Literal[1]], list)
 
     def read(self, body: bytes) -> Request:
         """Check a request.
@@ -165,18 +139,23 @@ class Reader:
             InvalidRequest: names the input, what was wanted and what came.
             PayloadTooLarge: more rows than one request may hold.
         """
-        signature = self._signature
         try:
-            document: Any = self._decoder.decode(body)
+            document = self._one_row.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._many(body)
+        return self._checked(document, [item.data for item in document.inputs], 1, body)
+
+    def _many(self, body: bytes) -> Request:
+        """A request of another number of rows than one, or in another form."""
+        try:
+            document = self._rows.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._otherwise(body)
-        inputs = document.inputs
-        columns = list(map(_data, inputs))
+        columns = list(map(_data, document.inputs))
         rows = len(columns[0])
         if (
-            list(map(_name, inputs)) == signature.names
-            and list(map(_shape, inputs)) == [[rows, 1]] * len(inputs)
-            and list(map(len, columns)) == [rows] * len(inputs)
+            list(map(_shape, document.inputs)) == [(rows, 1)] * len(columns)
+            and list(map(len, columns)) == [rows] * len(columns)
             and 0 < rows <= MAX_ROWS
         ):
             return self._checked(document, columns, rows, body)
@@ -203,6 +182,21 @@ class Reader:
             raise InvalidRequest(f"'outputs' must name some of {known}; asked for were {', '.join(sorted(outputs))}")
         values = dict(zip(signature.names, columns, strict=True))
         return Request(document.id, rows, values, outputs, document.parameters, body)
+
+
+def _usual(signature: Signature, shape: Any, column: Any) -> msgspec.json.Decoder[Any]:
+    """What decodes the signature's inputs in their order, with data in such a column, and checks them as it does.
+
+    Names and lengths are types here: they are compared while they are read, and nothing is made of them to look at.
+    """
+    inputs = []
+    for tensor in signature.inputs:
+        value = _VALUE[tensor.datatype]
+        data = column[value if tensor.required else value | None]
+        fields = [("name", Literal[tensor.name]), ("shape", shape), ("data", data)]
+        inputs.append(msgspec.defstruct("Input", fields, tag_field="datatype", tag=tensor.datatype))
+    every = GenericAlias(tuple, tuple(inputs))
+    return msgspec.json.Decoder(msgspec.defstruct("Usual", [("inputs", every)], bases=(_Form,), kw_only=True))
 
 
 def _rows(item: _Input) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from interlock.inference import headline, places
@@ -16,7 +15,7 @@ from serve.protocol.signature import Signature
 encode = msgspec.json.Encoder().encode
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """By row: `scores` is the positive class's probability, the winning class's, or the value.
 
     `probabilities` are all classes' [rows * classes], row by row, for a multiclass model only.
@@ -27,17 +26,18 @@ class Answer(NamedTuple):
     probabilities: list[float] | None
 
 
-def interpret(raw: npt.NDArray[np.float64], signature: Signature) -> Answer:
+def interpret(raw: npt.NDArray[Any], signature: Signature) -> Answer:
     """Read the scores: probabilities [rows, classes] or predictions [rows, 1]."""
-    kind, classes = signature.kind, signature.classes
+    kind, classes, threshold = signature.kind, signature.classes, signature.threshold
+    if kind is Kind.BINARY and threshold is not None:
+        # As `interlock.inference` says, without the arrays that cost a call of one row a microsecond each.
+        no, yes = classes
+        scores = raw[:, -1].tolist()
+        return Answer([yes if score >= threshold else no for score in scores], scores, None)
     scores = headline(kind, raw).tolist()
     if kind is Kind.REGRESSION:
         return Answer(None, scores, None)
-    if kind is Kind.BINARY and (threshold := signature.threshold) is not None:
-        # As `interlock.inference.places` says, without the arrays that cost a call of one row a microsecond each.
-        no, yes = classes
-        return Answer([yes if score >= threshold else no for score in scores], scores, None)
-    labels = [classes[place] for place in places(kind, raw, signature.threshold).tolist()]
+    labels = [classes[place] for place in places(kind, raw, threshold).tolist()]
     return Answer(labels, scores, raw.reshape(-1).tolist())
 
 

@@ -20,47 +20,55 @@ from serve.protocol.signature import Signature
 Array = npt.NDArray[Any]
 
 
-class Tensors:
-    """Inputs for so many rows. `named` are the arrays by the session's names."""
+class Row:
+    """Inputs of one row, in memory that each row is put into in its turn. `named` are the arrays by their names."""
 
-    def __init__(self, signature: Signature, rows: int) -> None:
+    def __init__(self, signature: Signature) -> None:
         self._signature = signature
-        # One row is packed in one go, many are column by column. `f` of the machine rounds to the nearest float32.
-        self._packed = struct.Struct(f"{rows if rows > 1 else len(signature.numbers)}f")
-        self._rows = rows
-        self._numbers = bytearray(4 * rows * len(signature.numbers))
-        self._texts = np.empty((len(signature.texts), rows), object)
-        views = np.frombuffer(self._numbers, np.float32).reshape(-1, rows, 1), self._texts.reshape(-1, rows, 1)
-        self.named: dict[str, Array] = dict(
-            zip([*signature.numbers, *signature.texts], chain.from_iterable(views), strict=True)
-        )
+        # `f` of the machine rounds to the nearest float32.
+        self._packed = struct.Struct(f"{len(signature.numbers)}f")
+        self._numbers = bytearray(self._packed.size)
+        self._texts = np.empty(len(signature.texts), object)
+        self.named = _named(signature, np.frombuffer(self._numbers, np.float32), self._texts, 1)
 
     def fill(self, columns: Sequence[Sequence[Any]]) -> dict[str, Array]:
-        """Put values in, by the signature's order, [rows] each: numbers, booleans or texts, None where missing."""
+        """Put a row in, by the signature's order, [1] each: a number, boolean or text, None where missing."""
         signature = self._signature
-        numbers: Sequence[Sequence[Any]] = [columns[place] for place in signature.number_places]
-        if self._rows == 1:
-            numbers = [[column[0] for column in numbers]]
-        offset = 0
-        for values in numbers:
-            try:
-                self._packed.pack_into(self._numbers, offset, *values)
-            except struct.error:
-                filled = [math.nan if value is None else value for value in values]
-                self._packed.pack_into(self._numbers, offset, *filled)
-            offset += self._packed.size
-        if signature.texts:
-            texts = [columns[place] for place in signature.text_places]
-            for place in signature.missing_texts:
-                if _holds_none(texts[place]):
-                    texts[place] = ["" if value is None else value for value in texts[place]]
-            self._texts[:] = texts
+        numbers = [columns[place][0] for place in signature.number_places]
+        try:
+            self._packed.pack_into(self._numbers, 0, *numbers)
+        except struct.error:
+            self._packed.pack_into(self._numbers, 0, *_filled(numbers, math.nan))
+        texts = [columns[place][0] for place in signature.text_places]
+        self._texts[:] = _filled(texts, "") if None in texts else texts
         return self.named
 
 
 def tensors(columns: Sequence[Sequence[Any]], rows: int, signature: Signature) -> dict[str, Array]:
-    """The session's inputs for these checked columns, in memory of their own."""
-    return Tensors(signature, rows).fill(columns)
+    """The session's inputs for these checked columns, [rows] each in the signature's order, in memory of their own."""
+    packed = struct.Struct(f"{rows}f")
+    numbers, texts = bytearray(packed.size * len(signature.numbers)), np.empty((len(signature.texts), rows), object)
+    for offset, place in enumerate(signature.number_places):
+        try:
+            packed.pack_into(numbers, offset * packed.size, *columns[place])
+        except struct.error:
+            packed.pack_into(numbers, offset * packed.size, *_filled(columns[place], math.nan))
+    if signature.texts:
+        given = [columns[place] for place in signature.text_places]
+        for place in signature.missing_texts:
+            if _holds_none(given[place]):
+                given[place] = _filled(given[place], "")
+        texts[:] = given
+    return _named(signature, np.frombuffer(numbers, np.float32), texts, rows)
+
+
+def _named(signature: Signature, numbers: Array, texts: Array, rows: int) -> dict[str, Array]:
+    views = numbers.reshape(-1, rows, 1), texts.reshape(-1, rows, 1)
+    return dict(zip([*signature.numbers, *signature.texts], chain.from_iterable(views), strict=True))
+
+
+def _filled(values: Sequence[Any], missing: Any) -> list[Any]:
+    return [missing if value is None else value for value in values]
 
 
 def _holds_none(texts: Sequence[str | None]) -> bool:

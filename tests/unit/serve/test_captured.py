@@ -19,7 +19,7 @@ from serve.protocol.request import Reader
 from serve.protocol.response import interpret
 from serve.protocol.signature import Signature, Tensor
 from serve.protocol.spelling import spelled
-from serve.protocol.tensors import Tensors
+from serve.protocol.tensors import Row
 from tests.unit.serve.world import World, document
 
 SIGNATURE = Signature(
@@ -68,7 +68,7 @@ def test_numbers_are_copied_or_nothing_is(
     found = spelled(request, NUMBERS)
     assert set(found) in (set(), set(NUMBERS))
     for name, text in found.items():
-        assert json.loads(text) == request.values[name]
+        assert json.loads(text) == list(request.values[name])
         assert not set(b" \t\r\n") & set(text)
 
 
@@ -129,9 +129,9 @@ def test_a_line_holds_the_same_values_from_few_rows_and_from_many(rows: int, res
 
 def test_tensors_that_are_filled_again_hold_nothing_of_the_call_before() -> None:
     columns = [["a"], [1.5], [7], [True], ["z"]]
-    kept = Tensors(SIGNATURE, 1)
+    kept = Row(SIGNATURE)
     for given_now in (columns, [[None], [None], [8], [None], ["y"]], columns):
-        again, fresh = kept.fill(given_now), Tensors(SIGNATURE, 1).fill(given_now)
+        again, fresh = kept.fill(given_now), Row(SIGNATURE).fill(given_now)
         assert list(again) == list(fresh)
         for name, tensor in again.items():
             np.testing.assert_array_equal(tensor, fresh[name])

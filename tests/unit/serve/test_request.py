@@ -96,7 +96,7 @@ def test_every_whole_number_of_its_datatype_is_taken_and_none_beyond(datatype: s
     low, high = RANGES[datatype]
     for value in (low, high):
         request = taken(asked(**{wanted: {"datatype": datatype, "data": [value]}}))
-        assert request.values[wanted] == [value]
+        assert list(request.values[wanted]) == [value]
         assert fed(request)[wanted].tolist() == [[float(np.float32(value))]]
     for value in (low - 1, high + 1):
         with pytest.raises(InvalidRequest, match=f"input '{wanted}': element 0 is beyond the range of {datatype}"):
@@ -135,7 +135,7 @@ def test_nested_and_flat_data_are_the_same_request(column: list[int | None]) -> 
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
 def test_null_is_taken_only_where_a_value_may_be_missing(name: str, nested: bool) -> None:
     data: list[Any] = [[None]] if nested else [None]
-    assert taken(asked(**{f"{name}?": {"data": data}})).values[f"{name}?"] == [None]
+    assert list(taken(asked(**{f"{name}?": {"data": data}})).values[f"{name}?"]) == [None]
     with pytest.raises(InvalidRequest, match=f"input '{name}': element 0 is null"):
         taken(asked(**{name: {"data": data}}))
 
@@ -147,7 +147,7 @@ def test_a_value_of_another_type_is_never_taken(name: str, value: Any) -> None:
     right = {"FP32": (float, int), "INT64": (int,), "BOOL": (bool,), "BYTES": (str,)}[name]
     document = asked(**{name: {"data": [value]}})
     if type(value) in right:
-        assert taken(document).values[name] == [value]
+        assert list(taken(document).values[name]) == [value]
         return
     with pytest.raises(InvalidRequest, match=f"input '{name}': element 0 is {type(value).__name__}, wanted {name}"):
         taken(document)
