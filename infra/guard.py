@@ -50,4 +50,4 @@ class Guard(Construct):
         for stage in stages:
             for node in stage.node.find_all():
                 if isinstance(node, lambda_.CfnFunction):
-                    node.add_dependency(question)
+                    node.add_resource_dependency(question)

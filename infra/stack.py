@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Stack, StackSynthesizer, Tags
+from aws_cdk import CfnOutput, CfnResource, Stack, StackSynthesizer, Tags
 from constructs import Construct
 
 from infra.alarms import Alarms
@@ -17,7 +17,11 @@ from infra.score import Score
 from infra.serve import Serve
 from infra.settings import DeploySettings
 from infra.train import Train
+from interlock.errors import InvalidSettings
 from interlock.models import DeployedModel
+
+# CloudFormation's own limit, which no one raises.
+_MOST_RESOURCES = 500
 
 
 class InterlockStack(Stack):
@@ -78,3 +82,14 @@ class InterlockStack(Stack):
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
+        self._fits(len(models))
+
+    def _fits(self, models: int) -> None:
+        """Refuse what CloudFormation would refuse."""
+        resources = sum(isinstance(node, CfnResource) for node in self.node.find_all())
+        if resources > _MOST_RESOURCES:
+            raise InvalidSettings(
+                f"{models} models make {resources} resources, and CloudFormation takes {_MOST_RESOURCES} a stack",
+                remedy="Deploy some of them as another environment, from another folder of models: "
+                "-c environment=… -c models=…",
+            )

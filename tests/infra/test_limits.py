@@ -90,3 +90,14 @@ def test_a_quota_is_a_table_that_only_the_answering_function_counts_in(
 def test_a_limit_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettings):
         DeploySettings.read(wrong)
+
+
+def test_more_models_than_a_stack_takes_are_refused_with_their_number(artefacts: Artefacts) -> None:
+    (one,) = models()
+    many = tuple(
+        one.model_copy(update={"spec": one.spec.model_copy(update={"id": f"model-{number}"})}) for number in range(17)
+    )
+    InterlockStack(App(), DeploySettings(), artefacts, many[:16])
+    with pytest.raises(InvalidSettings, match="17 models make 5.. resources, and CloudFormation takes 500") as refused:
+        InterlockStack(App(), DeploySettings(), artefacts, many)
+    assert "another environment" in refused.value.next_step
