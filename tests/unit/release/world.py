@@ -205,21 +205,24 @@ class World:
 
         stored = put("model.onnx", file)
         served = ServedModel(
-            model="flats", version=version, run=run, kind=Kind.BINARY, inputs=INPUTS, classes=("no", "yes"),
-            threshold=threshold, onnx=stored, contract_version="1",
+            model="flats", version=version, run=run, kind=self.model.spec.target.kind, inputs=INPUTS,
+            classes=self.model.classes, threshold=threshold if self.model.classes else None, onnx=stored,
+            contract_version="1",
         )  # fmt: skip
-        put(
-            "probe.json",
-            Probe(rows={"size": (1.0,), "place": ("north",)}, scores=(0.5,), labels=("yes",)).to_json().encode(),
-        )
+        probe = Probe(rows={"size": (1.0,), "place": ("north",)}, scores=(0.5,), labels=self.model.classes[-1:])
+        put("probe.json", probe.to_json().encode())
         files = {
             "served": put("served.json", served.to_json().encode()),
-            "reference": put("reference.json", reference(file, threshold)),
+            "reference": put("reference.json", self.learned(file, threshold)),
         }
         metadata = {"model": "flats", "run": run, "manifest": f"m{version}"}
         for name, ref in files.items():
             metadata |= file_metadata(name, ref)
         return Package(arn=f"arn:package/{version}", version=version, approval="Approved", metadata=metadata)
+
+    def learned(self, file: bytes, threshold: float) -> bytes:
+        """What the training of a version keeps."""
+        return reference(file, threshold)
 
     def propose(self, package: Package, execution: str = "", told: datetime | None = None) -> int | None:
         check(package, self.artefacts)
@@ -303,9 +306,13 @@ class World:
 
 
 def make(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **plan: Any) -> World:
-    """A world in which version 1 serves. Time that another process took is not the model's."""
+    """A world in which version 1 serves."""
+    return started(monkeypatch, World(model(**plan), capsys), sigmoid())
+
+
+def started(monkeypatch: pytest.MonkeyPatch, world: World, first: bytes) -> World:
+    """The world with its first version live. Time that another process took is not the model's."""
     monkeypatch.setattr(time, "perf_counter", time.thread_time)
-    world = World(model(**plan), capsys)
     tend._TOLD.clear()
 
     class Clock(datetime):
@@ -317,5 +324,5 @@ def make(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **
         monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(serve.infer, "service", lambda: Service(world.serving, ("flats",)))
     monkeypatch.setattr(capture, "deployed", lambda _model: world.model)
-    world.release(1, sigmoid())
+    world.release(1, first)
     return world

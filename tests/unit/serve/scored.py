@@ -130,7 +130,7 @@ class Scoring(World):
         """The distributed map: one call a piece, in any order, the answers in S3."""
         listed = json.loads(self.data.raw(items["key"], items["version"]))
         answers = [self.step("part", **about, piece=piece) for piece in reversed(listed)]
-        folder = f"scoring/flats/{about['claim']}/answers"
+        folder = f"scoring/{self.model.id}/{about['claim']}/answers"
         self.data.put(f"{folder}/SUCCEEDED_0.json", json.dumps(answers).encode())
         results = {"FAILED": [], "PENDING": [], "SUCCEEDED": [{"Key": f"{folder}/SUCCEEDED_0.json"}]}
         self.data.put(f"{folder}/manifest.json", json.dumps({"ResultFiles": results}).encode())
