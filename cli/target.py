@@ -14,6 +14,16 @@ from interlock.errors import DependencyUnavailable, InvalidSettings, UnknownMode
 from localcloud.supervisor import LocalCloud
 
 
+class Outputs(dict[str, str]):
+    """A stack's outputs. One that is missing is of a workflow or function that came after it was deployed."""
+
+    def __missing__(self, name: str) -> str:
+        raise DependencyUnavailable(
+            f"the stack has no output {name}: it was deployed by an older version of Interlock",
+            remedy="Deploy it anew with `interlock deploy`.",
+        )
+
+
 @dataclass(frozen=True)
 class Target:
     """A cloud and the environment in it. The local one never sees a profile, AWS never a local endpoint."""
@@ -72,11 +82,11 @@ class Target:
         return {}
 
     @cached_property
-    def outputs(self) -> dict[str, str]:
+    def outputs(self) -> Outputs:
         """The stack's outputs.
 
         Raises:
-            DependencyUnavailable: nothing is deployed.
+            DependencyUnavailable: nothing is deployed; or, where one is looked up, an older version without it.
         """
         try:
             found = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
@@ -84,7 +94,7 @@ class Target:
             raise DependencyUnavailable(
                 f"{self.stack} is not deployed", remedy="Deploy it with `interlock deploy`."
             ) from None
-        return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+        return Outputs({item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])})
 
     @property
     def models(self) -> list[str]:

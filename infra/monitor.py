@@ -62,7 +62,7 @@ class Monitor(Construct):
                 layers=["numeric"],
                 environment={"TRAINING_PRICE_PER_HOUR": str(foundation.settings.training_price_per_hour)},
             )
-            .reads("reports/", "training/")
+            .reads("reports/", "training/", listing=True)
             .keeps_state()
             .records_decisions()
             .publishes()

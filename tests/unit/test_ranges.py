@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import threading
 from collections.abc import Iterator
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from interlock.aws import ranges
 from interlock.aws.objects import Objects
 from interlock.errors import DependencyUnavailable, InvalidUpload
+from tests.unit.s3 import answered_by
 
 BODY = bytes(range(256)) * 5000
 
@@ -54,23 +52,10 @@ class Store(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{server.server_port}",
-        region_name="eu-central-1",
-        aws_access_key_id="k",
-        aws_secret_access_key="s",
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-    )
-    monkeypatch.setattr("interlock.aws.objects.client", lambda _: client)
     monkeypatch.setattr(ranges, "_RANGE", 100_000)
     monkeypatch.setattr(Store, "asked", [])
-    yield Objects("data")
-    client.close()
-    server.shutdown()
-    server.server_close()
+    with answered_by(Store, monkeypatch) as made:
+        yield made
 
 
 @pytest.mark.parametrize("breaks", [0, 2])

@@ -18,6 +18,9 @@ from interlock.records import FileList, ObjectRef
 
 _CHUNK = 1 << 20
 _TRIES = 4
+# A method without a body answers a number alone.
+_MISSING = {"NoSuchKey", "NoSuchVersion", "404"}
+_REFUSED = {"AccessDenied", "403"}
 # As many connections as botocore keeps.
 _AT_ONCE = 10
 
@@ -124,7 +127,7 @@ class Objects:
                         digest.update(chunk)
                         size += file.write(chunk)
         except ClientError as error:
-            if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+            if code(error) in _MISSING:
                 raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version}) is gone") from error
             raise
         return ObjectRef(bucket=self.bucket, key=key, version=version, sha256=digest.hexdigest(), size=size)
@@ -165,8 +168,8 @@ class Objects:
                 which = {"VersionId": version} if version else {}
                 answer = self._s3.head_object(Bucket=self.bucket, Key=key, **which)
         except ClientError as error:
-            # A method without a body answers a number alone; 405 is a version that is a deletion's mark.
-            if code(error) in {"404", "405", "NoSuchKey", "NoSuchVersion"}:
+            # 405 is a version that is a deletion's mark.
+            if code(error) == "405" or self._gone(error, key, version):
                 raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version or 'any'}) is gone") from error
             raise
         return Arrival(answer["LastModified"], answer["Metadata"], answer["VersionId"], answer["ContentLength"])
@@ -182,7 +185,7 @@ class Objects:
                 which = {"VersionId": version} if version else {}
                 body: bytes = self._s3.get_object(Bucket=self.bucket, Key=key, **which)["Body"].read()
         except ClientError as error:
-            if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+            if self._gone(error, key, version):
                 raise InvalidUpload(f"s3://{self.bucket}/{key} (version {version or 'any'}) is gone") from error
             raise
         return body
@@ -197,7 +200,7 @@ class Objects:
                     digest.update(chunk)
                     size += len(chunk)
         except ClientError as error:
-            if code(error) in {"NoSuchKey", "404"}:
+            if self._gone(error, key, None):
                 return None
             raise
         return ObjectRef(bucket=self.bucket, key=key, version=answer["VersionId"], sha256=digest.hexdigest(), size=size)
@@ -221,7 +224,26 @@ class Objects:
         with translated(f"deleting s3://{self.bucket}/{key}"):
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
+    def _gone(self, error: ClientError, key: str, version: str | None) -> bool:
+        """Whether a read failed because nothing lies there.
+
+        To a role that may list under some prefixes only, S3 answers 403 in place of 404: whether it may list is then
+        asked without a prefix. The list itself tells one from the other; of a key's earlier versions it says nothing,
+        so that a refusal of one stays a refusal.
+        """
+        if code(error) in _MISSING:
+            return True
+        if code(error) not in _REFUSED or version is not None:
+            return False
+        try:
+            with translated(f"listing s3://{self.bucket}/{key}"):
+                listed = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
+        except ClientError:
+            return False
+        # The key itself is the first of those that begin with it.
+        return key not in {item["Key"] for item in listed.get("Contents", [])}
+
     def _missing(self, error: ClientError, ref: ObjectRef) -> Exception:
-        if code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+        if code(error) in _MISSING:
             return ChecksumMismatch(f"{ref.uri} (version {ref.version}) is gone")
         return error
