@@ -33,6 +33,11 @@ class History(NamedTuple):
     entries: tuple[Entry, ...]
     cut: bool
 
+    @property
+    def begins(self) -> bool:
+        """Whether the first decision of all is among those that were read."""
+        return bool(self.entries) and self.entries[-1].sequence == 1
+
 
 class Run(NamedTuple):
     """A training from its beginning to the gate's word or its failure. `version` is there once it is registered."""

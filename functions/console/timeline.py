@@ -15,6 +15,7 @@ _TICKS = 6
 # What lies at the very beginning is seen whole.
 _MARGIN = 0.01
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_SHORTEST = timedelta(minutes=3)
 _STEPS = (
     *(timedelta(minutes=count) for count in (1, 5, 15)),
     *(count * _HOUR for count in (1, 3, 6, 12)),
@@ -98,11 +99,17 @@ class Axis(NamedTuple):
 
 
 def axis(history: History, now: datetime, since: datetime | None) -> Axis:
-    """The time that a history spans; an hour at the least, so that a model that has just begun is not one dot."""
-    first = [found.began for found in runs(history.entries)[-1:]]
-    first += [entry.at for entry in history.entries[-1:]] + [window.start for window in history.windows[:1]]
-    start = min([*first, now - _HOUR])
-    return Axis(since or start - _MARGIN * (now - start), now)
+    """The time since a moment, or that which a history spans.
+
+    A window of traffic may begin a day before the model did, so that it is its end that counts. Some minutes at the
+    least, so that what has just begun is not one dot.
+    """
+    if since is not None:
+        return Axis(since, now)
+    first = [found.began for found in runs(history.entries)[-1:]] + [entry.at for entry in history.entries[-1:]]
+    first += [window.end if first else window.start for window in history.windows[:1]]
+    start = min([*first, now - _SHORTEST])
+    return Axis(start - _MARGIN * (now - start), now)
 
 
 def lanes(history: History, on: Axis) -> list[Lane]:
@@ -113,7 +120,7 @@ def lanes(history: History, on: Axis) -> list[Lane]:
         _ingest([entry for entry in history.entries if entry.decision.stage == "ingest"], on),
         _trainings(trained, on),
         _gate(trained, on),
-        _releases(told, on),
+        _releases(told, history.windows, on),
         _windows("Drift", history.windows, on, lambda window: window.state, _DRIFT, {"too_few": "too few"}),
         _windows("Performance", history.windows, on, lambda window: window.performance, _PERFORMED, _PERFORMED_WORDS),
     ]
@@ -161,8 +168,8 @@ def _gate(found: Sequence[Run], on: Axis) -> Lane:
     return Lane("Gate", _counted(("passed" if run.version else "refused" for run in judged), "not asked"), marks=marks)
 
 
-def _releases(entries: Sequence[Entry], on: Axis) -> Lane:
-    """Which version served when, and what was decided about the next one."""
+def _releases(entries: Sequence[Entry], windows: Sequence[CheckedWindow], on: Axis) -> Lane:
+    """Which version served when, and what was decided about the next one; before the first decision, by the windows."""
     bars: list[Bar] = []
     until = on.end
     # Newest first: a champion served until the entry after its first one.
@@ -173,6 +180,9 @@ def _releases(entries: Sequence[Entry], on: Axis) -> Lane:
             title = f"version {version} served from {since:%Y-%m-%d %H:%M}"
             bars.append(Bar(x, width, "one" if int(version) % 2 else "other", title, label=f"v{version}"))
         until = since
+    if windows and (not entries or windows[0].end < until):
+        version, title = windows[0].version, f"version {windows[0].version} served before"
+        bars.append(Bar(0.0, on.x(until), "one" if version % 2 else "other", title, label=f"v{version}"))
     marks = tuple(
         Mark(
             on.x(entry.at),

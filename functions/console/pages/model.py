@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,8 +16,8 @@ from interlock.records import CheckedWindow, Lease
 from interlock.stats.drift.found import ColumnDrift
 
 # What a person may ask to see: names and days.
-SPANS: Mapping[str, int | None] = {"week": 7, "month": 30, "quarter": 91, "year": 365, "all": None}
-# Where nobody asks; everything, of a model in which nothing happened for as long.
+SPANS: dict[str, int | None] = {"week": 7, "month": 30, "quarter": 91, "year": 365, "all": None}
+# Where nobody asks; everything, of a model that is not as old, or in which nothing happened for as long.
 _SPAN = "quarter"
 _ROWS = 12
 
@@ -38,9 +37,9 @@ def show(asked: Asked) -> Reply:
     span = asked.query.get("span", _SPAN)
     since = _since(span, now)
     found = history.read(state, asked.sources.ledger, model.id, since)
-    if "span" not in asked.query and not found.windows and not found.entries:
+    if "span" not in asked.query and (found.begins or not (found.windows or found.entries)):
         span, since = "all", None
-        found = history.read(state, asked.sources.ledger, model.id)
+        found = found if found.begins else history.read(state, asked.sources.ledger, model.id)
     on = timeline.axis(found, now, since)
     limit = model.spec.monitoring.drift.psi
     columns = _columns(asked, found, on, limit)

@@ -6,13 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console import charts, history, timeline
 from console.timeline import Axis
-from tests.unit.console.past import DAY, MINUTE, Life, lived
+from tests.unit.console.past import DAY, MINUTE, Life, census, lived
 from tests.unit.console.world import World, window
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -75,6 +76,26 @@ def test_the_versions_that_served_follow_each_other_without_a_gap(life: Life) ->
     assert bars[0].label == f"v{life.live.champion.version}"
 
 
+def test_what_served_before_the_first_decision_that_is_read_is_known_by_the_windows(life: Life) -> None:
+    found = history.read(life.world.state, life.world.ledger, MODEL, UNTIL - 9 * DAY)
+    bars = timeline.lanes(found, timeline.axis(found, UNTIL, UNTIL - 9 * DAY))[3].bars
+    assert (bars[-1].x, bars[-1].label) == (0, f"v{found.windows[0].version}")
+    silent = timeline.lanes(found._replace(entries=()), timeline.axis(found, UNTIL, UNTIL - 9 * DAY))[3].bars
+    assert [(bar.x, bar.width) for bar in silent] == [(0, 100)]
+
+
+def test_the_axis_of_a_young_model_begins_with_its_first_upload_not_with_its_first_windows_day() -> None:
+    world = World()
+    young = Life(world, census(), np.random.default_rng(1), {})
+    young.upload(UNTIL - 20 * MINUTE)
+    world.check(window(MODEL, hours=0.1))
+    found = history.read(world.state, world.ledger, MODEL)
+    assert found.begins
+    on = timeline.axis(found, UNTIL, None)
+    assert timedelta(0) < (UNTIL - 20 * MINUTE) - on.start < MINUTE
+    assert timeline.lanes(found, on)[4].bars[0].x == 0
+
+
 def test_windows_that_ended_alike_are_one_bar() -> None:
     states = ["stable"] * 3 + ["drift"] * 2 + ["stable"]
     windows = tuple(
@@ -101,7 +122,7 @@ def test_any_axis_has_few_ticks_in_order(start: int, seconds: float) -> None:
 def test_a_model_that_has_just_begun_has_an_axis() -> None:
     nothing = history.History((), (), cut=False)
     on = timeline.axis(nothing, UNTIL, None)
-    assert on.end - on.start > timedelta(hours=1)
+    assert on.end - on.start > timedelta(minutes=3)
     assert charts.performance((), on) is None
     assert charts.figures((), [], 0.2, on)["at"] == []
     assert charts.indices((), ["size"], 0.2, on)[0].lines["index"].path == ""

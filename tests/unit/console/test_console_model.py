@@ -14,6 +14,7 @@ import pytest
 
 import console.show
 from console.assets import found, url
+from console.pages import model as model_page
 from console.sources import Sources
 from interlock.cells import visible
 from tests import browser
@@ -93,7 +94,13 @@ def test_a_span_leaves_out_what_was_before(life: Life) -> None:
     assert newest in week
     assert oldest not in week
     assert oldest in page(life, "model", span="all", rows="all")
-    assert 'aria-current="true">quarter<' in page(life, "model")
+    assert 'aria-current="true">quarter<' in page(life, "model", span="quarter")
+    assert 'aria-current="true">all<' in page(life, "model"), "it is younger than a quarter"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(model_page.SPANS, "quarter", 30)
+        older = page(life, "model", rows="all")
+    assert 'aria-current="true">quarter<' in older
+    assert oldest not in older
     assert page(life, "model", span=HOSTILE).count('aria-current="true">all<') == 1
 
 
