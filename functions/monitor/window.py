@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,11 @@ from interlock.stats.drift.reference import (
 )
 from interlock.stats.drift.together import SAMPLE, Comparison, compare
 from interlock.stats.drift.verdict import CountedSegment
-from monitor.traffic import Traffic
+from monitor.traffic import Array, Traffic
 
 SCORE, LABEL = "(score)", "(label)"
+# Columns that are sorted at once: as many as a function of this size has processors.
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,18 @@ def _numbers(traffic: Traffic, columns: list[_Number], condition: str = "true") 
     bins = [np.zeros(len(column.reference.counts), dtype=np.int64) for column in columns]
     tallies: list[Tally | None] = [None] * len(columns)
     rows = 0
-    for chunk in traffic.chunks(chosen, condition):
-        rows += len(chunk["c0"])
-        for place, training in enumerate(before):
-            known = ordered(plain(chunk[f"c{place}"]))
-            bins[place] += binned(edges[place], known)
-            if training is not None:
-                tally, earlier = Tally.of(training.edges, known), tallies[place]
-                tallies[place] = tally if earlier is None else earlier.merged(tally)
+
+    def add(place: int, values: Array) -> None:
+        known, training = ordered(plain(values)), before[place]
+        bins[place] += binned(edges[place], known)
+        if training is not None:
+            tally, earlier = Tally.of(training.edges, known), tallies[place]
+            tallies[place] = tally if earlier is None else earlier.merged(tally)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for chunk in traffic.chunks(chosen, condition):
+            rows += len(chunk["c0"])
+            list(pool.map(add, range(len(columns)), (chunk[f"c{place}"] for place in range(len(columns)))))
     return [
         Counted(
             column=column.name,
