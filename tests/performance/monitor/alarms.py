@@ -2,12 +2,16 @@
 
     python -m tests.performance.monitor.alarms [pairs] [folder]
 
-With a folder, the first hundred windows of each size are left there for the peers.
+The first tenth of the pairs has windows of each shift and size too. With a folder these windows are left there, and,
+where the environment of `requirements/peers.txt` is, Evidently and NannyML judge the very same ones.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -37,17 +41,23 @@ from interlock.stats.drift.verdict import judge
 from tests.performance.monitor.census import CATEGORIES, NUMBERS, Generator, Shift
 
 Array = npt.NDArray[Any]
+# Whether there was an alarm, by case and size.
+Verdicts = dict[tuple[str, int], bool]
+ROOT = Path(__file__).resolve().parents[3]
+PEERS = ROOT / ".interlock" / "envs" / "peers" / "bin" / "python"
 TRAINING = 17_600
 SIZES = (100, 1000, 10_000)
 # Small windows are judged as well: the rate must hold without the rule of the least rows.
 POLICY = Drift(min_rows=1)
-SHIFTS = {
-    "mean of two columns, in deviations": [Shift(mean=value) for value in (0.2, 0.5, 0.8)],
-    "scale of two columns": [Shift(scale=value) for value in (1.25, 1.5, 2.0)],
-    "share of one category, moved there": [Shift(shares=value) for value in (0.1, 0.2, 0.4)],
-    "missing in two columns": [Shift(missing=value) for value in (0.03, 0.06, 0.12)],
-    "correlations, share taken away": [Shift(correlation=value) for value in (0.3, 0.6, 0.9)],
-}
+# The first is none; the other names say what is different and by how much.
+CASES = [
+    ("none", Shift()),
+    *((f"mean of two columns, {value} deviations", Shift(mean=value)) for value in (0.2, 0.5, 0.8)),
+    *((f"scale of two columns, times {value}", Shift(scale=value)) for value in (1.25, 1.5, 2.0)),
+    *((f"moved to one category, {value:.0%} of rows", Shift(shares=value)) for value in (0.1, 0.2, 0.4)),
+    *((f"missing in two columns, {value:.0%} more", Shift(missing=value)) for value in (0.03, 0.06, 0.12)),
+    *((f"correlations, {value:.0%} taken away", Shift(correlation=value)) for value in (0.3, 0.6, 0.9)),
+]
 
 
 def described(rows: dict[str, Array]) -> Reference:
@@ -117,60 +127,68 @@ def population() -> Generator:
     return Generator.fitted()
 
 
-def undrifted(turn: int, folder: str | None) -> tuple[dict[int, bool], float, float]:
-    """Which windows of one reference raise an alarm; the size of its profile."""
+def pair(turn: int, shifted: bool, folder: Path | None) -> tuple[Verdicts, int]:
+    """Which windows of one reference raise an alarm, by case and size; the size of its profile."""
     generator = np.random.default_rng([1, turn])
     before = population().rows(generator, TRAINING)
     reference = described(before)
-    alarms = {}
-    for size in SIZES:
-        window = population().rows(generator, size)
-        alarms[size] = judged(reference, window).state == "drift"
-        if folder:
-            pl.DataFrame(window).write_parquet(f"{folder}/window-{turn:03}-{size}.parquet")
-    if folder:
-        pl.DataFrame(before).write_parquet(f"{folder}/reference-{turn:03}.parquet")
-    return alarms, float(turn), float(len(reference.to_json()))
+    verdicts: Verdicts = {}
+    windows: dict[int, list[dict[str, Array]]] = {size: [] for size in SIZES}
+    for case, shift in CASES[: len(CASES) if shifted else 1]:
+        for size in SIZES:
+            window = population().rows(generator, size, shift)
+            verdicts[case, size] = judged(reference, window).state == "drift"
+            windows[size].append(window)
+    if shifted and folder is not None:
+        pl.DataFrame(before).write_parquet(folder / f"reference-{turn:03}.parquet")
+        for size, found in windows.items():
+            pl.concat([pl.DataFrame(window) for window in found]).write_parquet(
+                folder / f"windows-{turn:03}-{size}.parquet"
+            )
+    return verdicts, len(reference.to_json())
 
 
-def seen(turn: int) -> dict[str, list[bool]]:
-    """Which shifts one window of a thousand rows shows."""
-    generator = np.random.default_rng([2, turn])
-    reference = described(population().rows(generator, TRAINING))
-    return {
-        name: [judged(reference, population().rows(generator, 1000, shift)).state == "drift" for shift in shifts]
-        for name, shifts in SHIFTS.items()
-    }
-
-
-def main(pairs: int = 1000, folder: str | None = None) -> dict[str, float]:
-    """Run both, print the tables, answer the figures."""
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    figures: dict[str, float] = {}
+def main(pairs: int = 1000, folder: Path | None = None) -> dict[str, float]:
+    """Run all, print the tables, answer the figures."""
+    shifted = max(1, pairs // 10)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(undrifted, range(pairs), [folder if turn < 100 else None for turn in range(pairs)]))
-        power = list(pool.map(seen, range(max(1, pairs // 10))))
+        turns = range(pairs)
+        found = list(pool.map(pair, turns, [turn < shifted for turn in turns], [folder] * pairs, chunksize=5))
+    peers = asked(folder) if folder is not None and PEERS.exists() else {}
+    figures: dict[str, float] = {"census_profile_bytes": max(size for _, size in found)}
     print(f"False alarms of {pairs} pairs without drift, {TRAINING} training rows, rate {POLICY.false_alarm_rate:.0%}:")
     for size in SIZES:
-        count = sum(alarms[size] for alarms, _, _ in found)
+        count = sum(verdicts["none", size] for verdicts, _ in found)
         low, high = stats.binomtest(count, pairs).proportion_ci(method="exact")
         print(f"  {size:>6} rows: {count:>4} ({count / pairs:.2%}, 95% interval {low:.2%} to {high:.2%})")
         figures[f"false_alarm_{size}"] = count / pairs
-    print(f"Seen in {len(power)} windows of 1,000 rows:")
-    for name, shifts in SHIFTS.items():
-        shares = np.mean([turn[name] for turn in power], axis=0)
-        told = ", ".join(f"{_changed(shift)}: {share:.0%}" for shift, share in zip(shifts, shares, strict=True))
-        print(f"  {name:<36} {told}")
-    figures["census_profile_bytes"] = max(size for _, _, size in found)
+        for peer, shares in peers.get(str(size), {}).items():
+            figures[f"{peer}_false_alarm_{size}"] = shares[0]
+    print(f"Alarms for {shifted} windows of each case and size, in percent:")
+    names = ["ours", *next(iter(peers.values()), {})]
+    print(f"  {'':<38}{'rows':>6}" + "".join(f"{name.replace('_', ' '):>22}" for name in names))
+    for place, (case, _) in enumerate(CASES):
+        for size in SIZES:
+            ours = np.mean([verdicts[case, size] for verdicts, _ in found[:shifted]])
+            shares = [ours, *(listed[place] for listed in peers.get(str(size), {}).values())]
+            print(f"  {case:<38}{size:>6}" + "".join(f"{share:>22.0%}" for share in shares))
     return figures
 
 
-def _changed(shift: Shift) -> float:
-    return next(
-        value for value, usual in zip(vars(shift).values(), vars(Shift()).values(), strict=True) if value != usual
-    )
+def asked(folder: Path) -> dict[str, dict[str, list[float]]]:
+    """The share of windows for which each peer raises an alarm: by size, peer, and case in their order."""
+    environment = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"}
+    command = [PEERS, ROOT / "tests" / "peers" / "answers.py", "windows", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise SystemExit(f"the peers: {done.stderr[-2000:]}")
+    answer: dict[str, dict[str, list[float]]] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, sys.argv[2] if len(sys.argv) > 2 else None)))
+    given = sys.argv[1:]
+    print(json.dumps(main(int(given[0]) if given else 1000, Path(given[1]).resolve() if given[1:] else None)))
