@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest import parquet, pieces, rules, source
@@ -178,6 +178,7 @@ def test_bytes_that_are_no_footer_are_told(noise: bytes, place: int) -> None:
             Footer(data)
 
 
+@settings(max_examples=40)
 @example([math.nan, -math.nan, -math.inf, -0.0])
 @given(
     st.lists(st.floats(width=64) | st.floats(-1e6, 1e6).map(lambda value: round(value, 2)), min_size=1, max_size=200)
@@ -185,7 +186,7 @@ def test_bytes_that_are_no_footer_are_told(noise: bytes, place: int) -> None:
 def test_a_bad_number_is_written_as_the_engine_writes_it(values: list[float]) -> None:
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
         con.execute("CREATE TABLE t (n BIGINT, y DOUBLE, w VARCHAR)")
-        con.executemany("INSERT INTO t VALUES (?, ?, ?)", [(row, value, None) for row, value in enumerate(values)])
+        con.execute("INSERT INTO t SELECT unnest(range(len($1))), unnest($1), NULL", [values])
         con.execute("UPDATE t SET w = CAST(y AS VARCHAR)")
         con.execute(f"COPY (SELECT n, y FROM t ORDER BY n) TO '{folder}/t' (FORMAT parquet)")
         # What is no number has no sign either.
