@@ -18,7 +18,6 @@ import contextvars
 import json
 import logging
 import os
-import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,6 +26,7 @@ from typing import Any
 
 # By its path, since nothing of ours is installed here.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from localcloud.functions import hand_on_logs_in_turn, keep_whole_logs, name_errors_by_class, unpack_layers_once
 from localcloud.mapruns import run_as_jsonata
 from localcloud.ranges import read_ranges_of_versions
 
@@ -39,8 +39,6 @@ _TOO_MUCH = "States.DataLimitExceeded"
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-# The last exception of a traceback: the first line after it that is not indented.
-_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -54,7 +52,8 @@ def with_endpoints(app: App) -> App:
             saver.append(asyncio.create_task(save_now_and_then(used)))
         if scope["type"] == "http":
             # The loopback address stands for TLS, which the buckets' policies demand.
-            scope["headers"] = [*filter(is_signature_or_other, scope["headers"]), (b"x-forwarded-proto", b"https")]
+            read = scope["headers"] if takes_tokens(scope) else filter(is_signature_or_other, scope["headers"])
+            scope["headers"] = [*read, (b"x-forwarded-proto", b"https")]
         endpoint = _ENDPOINTS.get(scope.get("path", "")) if scope["type"] == "http" else None
         if endpoint is None:
             if not scope.get("path", "").startswith("/_ministack/"):
@@ -78,6 +77,19 @@ def is_signature_or_other(header: tuple[bytes, bytes]) -> bool:
     """False for an Authorization that is none of AWS's: the emulator takes `Bearer anything` for the account's root."""
     name, value = header
     return name.lower() != b"authorization" or value.startswith((b"AWS4-", b"AWS "))
+
+
+def takes_tokens(scope: Scope) -> bool:
+    """Whether a request is for a route of an API that callers with tokens are for."""
+    from ministack import app as emulator
+
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"), "")
+    asked = emulator._parse_execute_api_url(host, scope["path"])
+    if asked is None:
+        return False
+    api, first, rest = asked
+    stage, path = emulator._resolve_stage_and_path(api, first, rest)
+    return bool(emulator._execute_api_authorization_type(api, stage, scope["method"], path) == "JWT")
 
 
 async def save_now_and_then(used: asyncio.Event) -> None:
@@ -208,27 +220,6 @@ def name_versions_in_events() -> None:
         return dispatch(event, *args, **others)
 
     s3._fire_s3_event, eventbridge._dispatch_event = firing, dispatching
-
-
-def name_errors_by_class() -> None:
-    """Answer a failed function with its exception's class and message, by which workflows retry and catch.
-
-    The emulator's warm workers say `Runtime.HandlerError` for every exception; the class stands in their traceback.
-    """
-    from ministack.services import lambda_svc
-
-    execute = lambda_svc._execute_function_warm
-
-    def executing(*args: Any) -> Any:
-        result = execute(*args)
-        body = result.get("body")
-        if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
-            trace = str(result.get("log", "")).rpartition("Traceback (most recent call last):")[2]
-            if raised := _RAISED.search(trace):
-                body["errorType"] = raised.group(1).rpartition(".")[2]
-        return result
-
-    lambda_svc._execute_function_warm = executing
 
 
 def keep_size_limits() -> None:
@@ -366,6 +357,9 @@ def main() -> None:
     emulator.app = with_endpoints(emulator.app)
     name_versions_in_events()
     name_errors_by_class()
+    unpack_layers_once()
+    keep_whole_logs()
+    hand_on_logs_in_turn()
     keep_size_limits()
     ask_the_workflow_s_role()
     fail_tasks_whose_function_fails()

@@ -166,7 +166,7 @@ def _emulator_environment(home: Path, port: int, sagemaker: str) -> dict[str, st
         "STATE_DIR": str(state / "emulator"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
-        # It unzips each function and its layers once a worker, and never takes them away.
+        # It unzips each function once a worker, and never takes that away.
         "TMPDIR": str(home / _SCRATCH),
         # Listeners on ports of their own that nobody here needs.
         "IOT_MTLS_ENABLED": "0",

@@ -1,0 +1,140 @@
+"""How functions run: layers that are there once, logs to their last line, subscribers that are told in turn."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from localcloud.supervisor import LocalCloud
+
+from .conftest import allow, make_role, until
+
+# What it is told goes into its log, sooner and later; the answer says where the layer and the process are.
+CODE = """
+import os, sys, threading, time
+import layered
+
+def handler(event, context):
+    for text in event.get("say", ()):
+        print(text)
+    sys.stdout.write(event.get("rest", ""))
+    time.sleep(event.get("seconds", 0))
+    if event.get("fail"):
+        raise ValueError("as it was told")
+    return {"layer": os.path.realpath(layered.__file__), "process": os.getpid()}
+"""
+# Fails until it was asked twice; what it took in the end lies in its log.
+SUBSCRIBER = """
+import base64, gzip, json, os, time
+
+def handler(event, context):
+    document = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
+    time.sleep(0.1)
+    first = document["logEvents"][0]["message"] == "told 0"
+    if first and not os.path.exists("/tmp/" + context.function_name):
+        open("/tmp/" + context.function_name, "w").close()
+        raise ValueError("not yet")
+    print("took", json.dumps([item["message"] for item in document["logEvents"]]))
+"""
+
+
+def packed(name: str, text: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, text)
+    return out.getvalue()
+
+
+def make(cloud: LocalCloud, name: str, code: str, layers: list[str]) -> str:
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    made = cloud.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=make_role(cloud, [allow(["logs:*"])], {"Version": "2012-10-17", "Statement": [trust]}),
+        Handler="code.handler",
+        Code={"ZipFile": packed("code.py", code)},
+        Layers=layers,
+        Timeout=30,
+    )
+    return str(made["FunctionArn"])
+
+
+@pytest.fixture(scope="module")
+def talker(cloud: LocalCloud) -> str:
+    layer = cloud.client("lambda").publish_layer_version(
+        LayerName="layered", Content={"ZipFile": packed("python/layered.py", "VERSION = 1\n")}
+    )
+    make(cloud, "talker", CODE, [layer["LayerVersionArn"]])
+    return "talker"
+
+
+def call(cloud: LocalCloud, function: str, **event: Any) -> Any:
+    answer = cloud.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode(), LogType="Tail")
+    return json.loads(answer["Payload"].read()), base64.b64decode(answer.get("LogResult", "")).decode()
+
+
+def logged(cloud: LocalCloud, function: str) -> list[str]:
+    pages = cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def test_workers_side_by_side_read_one_layer(cloud: LocalCloud, talker: str) -> None:
+    with ThreadPoolExecutor(4) as callers:
+        answers = [said for said, _ in callers.map(lambda _: call(cloud, talker, seconds=1), range(4))]
+    assert len({answer["process"] for answer in answers}) == 4
+    assert len({answer["layer"] for answer in answers}) == 1
+
+
+def test_a_layer_published_anew_is_another(cloud: LocalCloud, talker: str) -> None:
+    before, _ = call(cloud, talker)
+    lambdas = cloud.client("lambda")
+    layer = lambdas.publish_layer_version(
+        LayerName="layered", Content={"ZipFile": packed("python/layered.py", "VERSION = 2\n")}
+    )
+    lambdas.update_function_configuration(FunctionName=talker, Layers=[layer["LayerVersionArn"]])
+    after, _ = call(cloud, talker)
+    assert before["layer"] != after["layer"]
+
+
+@pytest.mark.parametrize("rest", ["", "without an end"])
+def test_every_line_of_a_call_is_in_its_log_and_no_other_s(cloud: LocalCloud, talker: str, rest: str) -> None:
+    lines = [f"line {number} \u2028 \x85 of {rest or 'many'}" for number in range(300)]
+    for _ in range(3):
+        call(cloud, talker, say=lines, rest=rest)
+        _, tail = call(cloud, talker)
+        assert "line" not in tail
+    found = logged(cloud, talker)
+    assert [found.count(line) for line in lines] == [3] * len(lines)
+    assert found.count("without an end") == (3 if rest else 0)
+    assert not [line for line in found if "end of call" in line]
+
+
+def test_a_failed_call_s_lines_are_there_too(cloud: LocalCloud, talker: str) -> None:
+    answer, _ = call(cloud, talker, say=["before it failed"], fail=True)
+    assert (answer["errorType"], answer["errorMessage"]) == ("ValueError", "as it was told")
+    assert "before it failed" in logged(cloud, talker)
+
+
+def test_a_subscriber_is_told_all_of_it_in_turn_and_again_when_it_failed(cloud: LocalCloud, talker: str) -> None:
+    arn = make(cloud, f"subscriber-{time.time_ns()}", SUBSCRIBER, [])
+    cloud.client("logs").put_subscription_filter(
+        logGroupName=f"/aws/lambda/{talker}", filterName="told", filterPattern="told", destinationArn=arn
+    )
+    call(cloud, talker, say=["told 0"])
+    with ThreadPoolExecutor(8) as callers:
+        list(callers.map(lambda number: call(cloud, talker, say=[f"told {number}", "silent"]), range(1, 25)))
+    wanted = sorted(f"told {number}" for number in range(25))
+    messages = until(
+        lambda: [json.loads(line[5:]) for line in logged(cloud, arn.rpartition(":")[2]) if line.startswith("took ")],
+        lambda found: sum(map(len, found)) >= len(wanted),
+    )
+    assert sorted(line for message in messages for line in message) == wanted
+    assert messages[0] == ["told 0"]
+    assert len(messages) < 20
