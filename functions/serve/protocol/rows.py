@@ -22,6 +22,7 @@ from serve.protocol.response import Answer
 from serve.protocol.signature import Signature, Tensor
 
 _TOLD = 100
+_DIGITS = re.compile("[+-]?[0-9]+")
 _LARGEST = 3.4028234663852886e38
 
 
@@ -100,7 +101,21 @@ def read_objects(body: bytes, field: str, signature: Signature, contract: dict[s
     known = set(signature.names)
     if unknown := sorted({name for row in given for name in row if name not in known}):
         raise InvalidRequest(f"unknown columns: {', '.join(unknown[:20])}", remedy=_remedy(signature))
-    return _request([[row.get(name) for row in given] for name in signature.names], signature, contract)
+    return _request(by_column(given, signature.names, signature.inputs), signature, contract)
+
+
+def by_column(rows: Sequence[dict[str, Any]], names: Sequence[str], tensors: Sequence[Tensor]) -> list[list[Any]]:
+    """The values [inputs][rows] of decoded objects in which the inputs have these names.
+
+    A whole number may be written with nothing behind its point, as JSON Schema has it: 5.0 is the integer 5.
+    """
+    found = []
+    for name, tensor in zip(names, tensors, strict=True):
+        values = [row.get(name) for row in rows]
+        if tensor.datatype == "INT64" and float in set(map(type, values)):
+            values = [_whole(value, value) if type(value) is float else value for value in values]
+        found.append(values)
+    return found
 
 
 def read_csv(body: bytes, signature: Signature, contract: dict[str, Column]) -> Request:
@@ -265,13 +280,17 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _whole(value: float, otherwise: Any) -> Any:
+    return int(value) if value.is_integer() else otherwise
+
+
 def _typed(text: str, datatype: str) -> Any:
     """A field of CSV as its column's type; what is no such thing stays text, and is refused as that."""
     if text == "":
         return None
     try:
         if datatype == "INT64":
-            return int(text)
+            return int(text) if _DIGITS.fullmatch(text) else _whole(float(text), text)
         if datatype == "FP32":
             return number if math.isfinite(number := float(text)) else text
     except ValueError:

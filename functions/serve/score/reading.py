@@ -225,6 +225,8 @@ def _json(given: list[Record], columns: Columns) -> _Found:
     """The same, of lines of JSON."""
     import msgspec
 
+    from serve.protocol.rows import by_column
+
     rows: list[dict[str, Any]] = []
     wrong: dict[int, str] = {}
     for place, record in enumerate(given):
@@ -237,7 +239,7 @@ def _json(given: list[Record], columns: Columns) -> _Found:
         elif not row.keys() <= columns.known:
             wrong[place] = f"unknown columns: {', '.join(sorted(row.keys() - columns.known)[:20])}"
         rows.append(row)
-    values = [[row.get(name) for row in rows] for name in columns.inputs]
+    values = by_column(rows, columns.inputs, columns.tensors)
     return values, [[_written(row.get(name)) for row in rows] for name in columns.keys], wrong
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from interlock.records import ServedModel, TrainingManifest
+from serve.protocol import rows
+from serve.protocol.signature import Signature, Tensor
 from serve.score import reading, take
 from tests.unit.serve.scored import Scoring, parquet
 from tests.unit.serve.test_registered import held_out, scores_of
@@ -39,8 +41,8 @@ class Trained:
         self.served = ServedModel.from_json(self.world.artefacts.get(package.candidate.served))
         self.scores = scores_of(self.world, job.output)
         columns = held_out(self.world, TrainingManifest.from_json(self.world.data.get(manifest)), folder)
-        rows = zip(*(columns[name] for name in NAMES[1:]), strict=True)
-        self.rows: Rows = [(number, *row) for number, row in enumerate(rows, 1)]
+        unseen = zip(*(columns[name] for name in NAMES[1:]), strict=True)
+        self.rows: Rows = [(number, *row) for number, row in enumerate(unseen, 1)]
 
     def scoring(self, patch: pytest.MonkeyPatch) -> Scoring:
         """Its file's way through the workflow."""
@@ -56,21 +58,21 @@ def version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Trained(tmp_path_factory.mktemp("trained"), request.param)
 
 
-def in_csv(rows: Rows) -> bytes:
+def in_csv(asked: Rows) -> bytes:
     out = io.StringIO()
     shown = [["" if value is None else str(value).lower() if isinstance(value, bool) else value for value in row]
-             for row in rows]  # fmt: skip
+             for row in asked]  # fmt: skip
     csv.writer(out, lineterminator="\n").writerows([NAMES, *shown])
     return out.getvalue().encode()
 
 
-def in_parquet(rows: Rows) -> bytes:
+def in_parquet(asked: Rows) -> bytes:
     kinds = dict(zip(NAMES, ("BIGINT", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR"), strict=True))
 
     def literal(value: Any) -> str:
         return "NULL" if value is None else repr(value)
 
-    values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+    values = ", ".join(f"({', '.join(map(literal, row))})" for row in asked)
     typed = ", ".join(f"{name}::{kind} AS {name}" for name, kind in kinds.items())
     return parquet(f"SELECT {typed} FROM (VALUES {values}) AS t({', '.join(NAMES)})")
 
@@ -114,3 +116,38 @@ def test_a_row_that_cannot_be_scored_has_its_reason_and_nothing_else(
     kind = version.served.kind.value
     assert [found[1][name] for name in COLUMNS[kind]] == [None] * len(COLUMNS[kind])
     assert (scoring.result().rows, scoring.result().scored) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [
+        ("40", None),
+        ("40.0", None),
+        ("4e1", None),
+        ("40.5", "age: must be a whole number"),
+        ("1e300", "age: is beyond the range of float32"),
+        ('"40"', "age: must be a whole number"),
+        ("true", "age: must be a whole number"),
+    ],
+)
+def test_a_whole_number_may_be_written_as_json_schema_has_it_in_every_door(
+    monkeypatch: pytest.MonkeyPatch, version: Trained, age: str, said: str | None
+) -> None:
+    scoring = version.scoring(monkeypatch)
+    line = f'{{"age": {age}, "hours": 38.5, "member": true, "job": "smith"}}'
+    assert scoring.run(scoring.put(b'{"id": 1, ' + line[1:].encode() + b"\n", "score/people/file")) == "Scored"
+    (scored,) = scoring.predictions()
+    assert scored["error"] == said
+    found = rows.columns(version.model.to_json().encode())
+    tensors = [Tensor(item.name, item.datatype, item.required) for item in version.served.inputs]
+    signature = Signature("people", 1, version.served.kind, tensors, version.served.classes, None)
+    for door in (
+        lambda: rows.read_objects(f'{{"rows": [{line}]}}'.encode(), "rows", signature, found),
+        lambda: rows.read_csv(f"{age},38.5,true,smith\n".encode(), signature, found),
+    ):
+        if said is None:
+            assert door().values["age"] == [40]
+            assert type(door().values["age"][0]) is int
+        elif age[0].isdigit():
+            with pytest.raises(rows.InvalidRows, match=said.removeprefix("age: ")):
+                door()
