@@ -43,7 +43,7 @@ setup-test: $(ENVS)/.test $(ENVS)/.kserve
 bench-ingest: setup-test $(ENVS)/.bench-ingest ## Time ingest beside its peers, on two cores that have nothing else to do
 	@$(BIN)/python -m tests.performance.bench_ingest
 
-bench-serve: setup-test $(ENVS)/.bench ## Measure what a prediction costs above the model itself
+bench-serve: setup-test $(ENVS)/.bench $(ENVS)/.bench-peers ## Measure what a prediction costs above the model itself
 	@$(BIN)/python -m tests.performance.bench_serve
 
 bench-console: setup-test ## Time the console's pages of a model with 1,000 windows and 100 versions
@@ -104,6 +104,11 @@ $(ENVS)/.bench: $(ENVS)/.app requirements/bench.txt
 	@$(call environment,bench,requirements/bench.txt --no-deps)
 	@touch $@
 
+$(ENVS)/.bench-peers: $(ENVS)/.app requirements/bench-peers.txt
+	@echo "setting up (once): the servers that the exported one is measured beside"
+	@$(call environment,bench-peers,requirements/bench-peers.txt)
+	@touch $@
+
 define environment
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ENVS)/$(1) && \
 	VIRTUAL_ENV=$(ENVS)/$(1) $(BIN)/uv pip install --quiet --require-hashes -r $(2)
@@ -111,6 +116,6 @@ endef
 
 pins: $(BIN)/uv ## Compile the hash-pinned requirements anew
 	@for f in requirements/uv requirements/app requirements/test requirements/emulator requirements/lambda-runtime requirements/server \
-		requirements/datacontract requirements/kserve requirements/peers requirements/bench-ingest layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
+		requirements/datacontract requirements/kserve requirements/peers requirements/bench-ingest requirements/bench-peers layers/core/requirements layers/numeric/requirements layers/tabular/requirements jobs/train/requirements; do \
 		$(COMPILE) --upgrade $$f.in -o $$f.txt; done
 	@for f in layers/onnx/requirements requirements/bench; do $(COMPILE) --upgrade --no-deps $$f.in -o $$f.txt; done

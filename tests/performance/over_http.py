@@ -1,6 +1,7 @@
-"""The exported server over HTTP, beside an ASGI app around onnxruntime that validates nothing; one caller and sixteen.
+"""The exported server over HTTP, beside an ASGI app around onnxruntime that validates nothing, MLServer and MLflow.
 
-Both run under uvicorn in the environment that the exported folder's own pins make, and are asked in turns.
+The first two run under uvicorn in the environment that the exported folder's own pins make. All are asked in turns, by
+one caller and by sixteen.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -16,16 +18,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.export import write
 from interlock.records import ServedModel
 from localcloud.supervisor import ROOT
-from tests.performance import served
+from tests.performance import http_peers, served
 
-_ROUNDS, _CALLS, _CALLERS = 15, 200, 16
+_ROUNDS, _CALLS, _CALLERS = 11, 200, 16
 
 # It decodes, feeds, runs and encodes; whatever else a request holds, it takes.
 _BARE = """\
@@ -60,38 +62,56 @@ async def app(scope, receive, send):
 """
 
 
+class Server(NamedTuple):
+    """Where one listens, what it is asked, and from where on every answer must be the same."""
+
+    port: int
+    request: bytes
+    marker: bytes
+
+
 def measured(made: served.Made) -> dict[str, float]:
     """Print the table; answers the ratios of latency (lower is better) and throughput (higher is better)."""
-    request = _request(made)
     wanted = float(served.session(made.onnx).run(None, served.tensors(made.frame.iloc[:1]))[-1][0, 1])
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, ExitStack() as running:
-        folder = Path(scratch) / "out"
-        _export(made, folder)
-        (folder / "bare.py").write_text(_BARE, "utf-8")
-        binaries = _environment(folder, Path(scratch) / "env")
-        ports = {
-            name: running.enter_context(_serving(binaries, folder, app, path))
-            for name, app, path in (("bare", "bare:app", "."), ("exported", "serve.asgi:app", "server"))
-        }
-        one: dict[str, list[float]] = {name: [] for name in ports}
-        many: dict[str, list[float]] = {name: [] for name in ports}
+        servers = {name: running.enter_context(server) for name, server in _servers(made, Path(scratch)).items()}
+        one: dict[str, list[float]] = {name: [] for name in servers}
+        many: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(_ROUNDS):
-            for name, port in ports.items():
-                one[name] += asyncio.run(_caller(port, request, _CALLS, wanted))
-            for name, port in ports.items():
-                many[name].append(asyncio.run(_callers(port, request, wanted)))
+            for name, server in servers.items():
+                one[name] += asyncio.run(_caller(server, _CALLS, wanted))
+            for name, server in servers.items():
+                many[name].append(asyncio.run(_callers(server, wanted)))
     latency = {name: statistics.median(values) for name, values in one.items()}
     throughput = {name: statistics.median(values) for name, values in many.items()}
-    print("\nover HTTP, one row a call, 20 inputs, one process")
-    for name in ports:
+    print(f"\nover HTTP, one row a call, 20 inputs, one process; peers: {http_peers.versions()}")
+    for name in servers:
         print(
             f"  {name:10} {1e3 * latency[name]:8.3f} ms  {latency[name] / latency['bare']:6.2f}"
-            f"   {_CALLERS} callers: {throughput[name]:8.0f} calls/s  {throughput[name] / throughput['bare']:6.2f}"
+            f"   {_CALLERS} callers: {throughput[name]:8.0f} calls/s  {throughput[name] / throughput['bare']:6.3f}"
         )
-    return {
-        "http_ratio": round(latency["exported"] / latency["bare"], 2),
-        "http_throughput_ratio": round(throughput["exported"] / throughput["bare"], 2),
-    }
+    found = {}
+    for name, key in (("exported", "http"), ("MLServer", "mlserver_http"), ("MLflow", "mlflow_http")):
+        found[f"{key}_ratio"] = round(latency[name] / latency["bare"], 2)
+        found[f"{key}_throughput_ratio"] = round(throughput[name] / throughput["bare"], 3)
+    return found
+
+
+def _servers(made: served.Made, scratch: Path) -> dict[str, AbstractContextManager[Server]]:
+    folder = scratch / "out"
+    _export(made, folder)
+    (folder / "bare.py").write_text(_BARE, "utf-8")
+    binaries = _environment(folder, scratch / "env")
+    found: dict[str, AbstractContextManager[Server]] = {}
+    for name, app, path in (("bare", "bare:app", "."), ("exported", "serve.asgi:app", "server")):
+        (port,) = _free(1)
+        command = [str(binaries / "uvicorn"), app, "--app-dir", path, "--port", str(port), "--no-access-log"]
+        body, asked = served.request(made.frame.iloc[:1]), f"/v2/models/{served.MODEL}/infer"
+        found[name] = _serving(http_peers.Peer(command, folder, asked, body, b'"outputs"'), port)
+    ports = _free(4)
+    found["MLServer"] = _serving(http_peers.mlserver(made, scratch / "mlserver", ports[:3]), ports[0])
+    found["MLflow"] = _serving(http_peers.mlflow(made, scratch / "mlflow", ports[3]), ports[3])
+    return found
 
 
 def _export(made: served.Made, folder: Path) -> None:
@@ -113,18 +133,34 @@ def _environment(folder: Path, env: Path) -> Path:
     return env / "bin"
 
 
+def _free(count: int) -> list[int]:
+    """Ports that nobody listens at."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [int(item.getsockname()[1]) for item in sockets]
+
+
 @contextmanager
-def _serving(binaries: Path, folder: Path, app: str, path: str) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = [str(binaries / "uvicorn"), app, "--app-dir", path, "--port", str(port), "--no-access-log"]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+def _serving(peer: http_peers.Peer, port: int) -> Iterator[Server]:
+    binaries = str(Path(peer.command[0]).parent)
+    # Some start processes of their own: a session of their own lets all of them be ended.
+    with subprocess.Popen(
+        peer.command,
+        cwd=peer.folder,
+        env={**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as server:
         try:
             _wait(port)
-            yield port
+            head = f"POST {peer.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            request = f"{head}content-length: {len(peer.body)}\r\n\r\n".encode() + peer.body
+            yield Server(port, request, peer.marker)
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)
 
 
 def _wait(port: int) -> None:
@@ -138,29 +174,22 @@ def _wait(port: int) -> None:
     raise TimeoutError(f"no server at port {port}")
 
 
-def _request(made: served.Made) -> bytes:
-    body = served.request(made.frame.iloc[:1])
-    head = f"POST /v2/models/{served.MODEL}/infer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def _caller(port: int, request: bytes, calls: int, wanted: float) -> list[float]:
+async def _caller(server: Server, calls: int, wanted: float) -> list[float]:
     """So many calls one after the other on one connection; what each took. Every answer is held against the model's."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     taken, tail = [], b""
     for _ in range(calls):
         started = time.perf_counter()
-        writer.write(request)
+        writer.write(server.request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]
         body = await reader.readexactly(int(length))
         taken.append(time.perf_counter() - started)
         # The first answer is read, the others must end as it does: reading each would slow the fastest server down.
         if not tail:
-            outputs = {item["name"]: item["data"] for item in json.loads(body).get("outputs", [])}
-            if outputs.get("probability") != [wanted]:
+            if _probability(json.loads(body)) != wanted:
                 raise ValueError(f"wanted {wanted}, got {body[:200]!r}")
-            tail = body[body.index(b'"outputs"') :]
+            tail = body[body.index(server.marker) :]
         if not body.endswith(tail):
             raise ValueError(f"wanted {tail!r}, got {body[:200]!r}")
     writer.close()
@@ -168,10 +197,16 @@ async def _caller(port: int, request: bytes, calls: int, wanted: float) -> list[
     return taken
 
 
-async def _callers(port: int, request: bytes, wanted: float) -> float:
+def _probability(answer: dict[str, Any]) -> Any:
+    """What an answer in the protocol's form, or in MLflow's, says of the only row."""
+    found = [item["data"] for item in answer.get("outputs", []) if item["name"] == "probability"]
+    return (found or [answer.get("predictions", [None])])[0][0]
+
+
+async def _callers(server: Server, wanted: float) -> float:
     """Calls a second by all callers together."""
     started = time.perf_counter()
-    await asyncio.gather(*(_caller(port, request, _CALLS // 4, wanted) for _ in range(_CALLERS)))
+    await asyncio.gather(*(_caller(server, _CALLS // 4, wanted) for _ in range(_CALLERS)))
     return _CALLERS * (_CALLS // 4) / (time.perf_counter() - started)
 
 
