@@ -13,14 +13,12 @@ import msgspec
 
 from interlock.stats.drift.bins import category_bin, number_bin
 from serve.protocol.request import Request
-from serve.protocol.response import Answer, encode
+from serve.protocol.response import MANY, Answer, encode
 from serve.protocol.spelling import spelled
 from serve.stored import Input, ServedModel
 
 # A log event holds 256 KB; a longer line is cut in two, and the texts of a single row are shortened.
 _LONGEST_LINE, _LONGEST_VALUE = 200_000, 1000
-# From so many rows on, the text of numbers is found sooner than it is written.
-_MANY = 32
 
 
 def lines(
@@ -58,10 +56,10 @@ def lines(
         "inputs": inputs,
     }
     first = whole | counted if counted else whole
-    if request.rows >= _MANY:
+    if request.rows >= MANY:
         numbers = {item.name for item in served.inputs if item.datatype != "BYTES" and not item.restricted}
         copied = {name: msgspec.Raw(text) for name, text in spelled(request, numbers).items()}
-        first = {**first, "inputs": {**inputs, **copied}}
+        first = {**first, "scores": answer.told, "inputs": {**inputs, **copied}}
     line = encode(first)
     if len(line) <= _LONGEST_LINE:
         return [line]

@@ -45,7 +45,7 @@ class Loaded:
         """The scores of a request that `read` has checked. Of one row, the tensors are kept for the next call."""
         columns = list(request.values.values())
         if request.rows > 1:
-            return self.scores(tensors(columns, request.rows, self.signature))
+            return self.scores(tensors(columns, request.rows, self.signature, request.packed))
         try:
             kept = self._kept.pop()
         except IndexError:

@@ -9,6 +9,7 @@ input's name.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ import msgspec
 
 from interlock.errors import InvalidRequest, PayloadTooLarge
 from serve.protocol.signature import INTEGERS, TAKEN, Signature, Tensor
+from serve.protocol.tensors import packed
 
 MAX_ROWS = 10_000
 Parameters = dict[str, Any]
@@ -103,6 +105,8 @@ class _Document(_Form):
 
 # What a value of each of the signature's datatypes may be.
 _VALUE: dict[str, Any] = {"FP32": _Number, "INT64": _Long, "BOOL": bool, "BYTES": str}
+# Packing the numbers of many rows finds those that float32 cannot hold, at no cost; asking for each here has one.
+_VALUES = _VALUE | {"FP32": float}
 _name, _shape, _data = attrgetter("name"), attrgetter("shape"), attrgetter("data")
 _DECODER = msgspec.json.Decoder(_Document)
 _DATATYPE = {kind: str(kind.__struct_config__.tag) for kind in _Input.__args__}
@@ -113,7 +117,8 @@ _PLACE = re.compile(r"\$\.inputs\[(\d+)\](?:\.(\w+))?(?:\[(\d+)\])?")
 class Request(msgspec.Struct, frozen=True):
     """A checked request: values by input, in the signature's order, each [rows], as they were sent.
 
-    `body` is there when that was in the protocol's usual form.
+    `body` is there when that was in the protocol's usual form; so is, of many rows, what checking the range of their
+    numbers left behind: `packed`, the numbers as tensors want them.
     """
 
     id: str | None
@@ -122,6 +127,7 @@ class Request(msgspec.Struct, frozen=True):
     outputs: frozenset[str] | None
     parameters: Parameters
     body: bytes | None = None
+    packed: bytearray | None = None
 
 
 class Reader:
@@ -129,8 +135,8 @@ class Reader:
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
-        self._one_row = _usual(signature, tuple[Literal[1], Literal[1]], tuple)
-        self._rows = _usual(signature, tuple[int, Literal[1]], list)
+        self._one_row = _usual(signature, tuple[Literal[1], Literal[1]], tuple, _VALUE)
+        self._rows = _usual(signature, tuple[int, Literal[1]], list, _VALUES)
 
     def read(self, body: bytes) -> Request:
         """Check a request.
@@ -158,7 +164,9 @@ class Reader:
             and list(map(len, columns)) == [rows] * len(columns)
             and 0 < rows <= MAX_ROWS
         ):
-            return self._checked(document, columns, rows, body)
+            # What overflows is looked at again, and said.
+            with contextlib.suppress(OverflowError):
+                return self._checked(document, columns, rows, body, packed(columns, rows, self._signature))
         return self._otherwise(body)
 
     def _otherwise(self, body: bytes) -> Request:
@@ -174,24 +182,31 @@ class Reader:
             _check_input(tensor, item, rows)
         return self._checked(document, list(map(_data, inputs)), rows)
 
-    def _checked(self, document: _Form, columns: list[Sequence[Any]], rows: int, body: bytes | None = None) -> Request:
+    def _checked(
+        self,
+        document: _Form,
+        columns: list[Sequence[Any]],
+        rows: int,
+        body: bytes | None = None,
+        packed: bytearray | None = None,
+    ) -> Request:
         signature = self._signature
         outputs = frozenset(map(_name, document.outputs)) if document.outputs else None
         if outputs and not outputs <= {item.name for item in signature.outputs}:
             known = ", ".join(item.name for item in signature.outputs)
             raise InvalidRequest(f"'outputs' must name some of {known}; asked for were {', '.join(sorted(outputs))}")
         values = dict(zip(signature.names, columns, strict=True))
-        return Request(document.id, rows, values, outputs, document.parameters, body)
+        return Request(document.id, rows, values, outputs, document.parameters, body, packed)
 
 
-def _usual(signature: Signature, shape: Any, column: Any) -> msgspec.json.Decoder[Any]:
+def _usual(signature: Signature, shape: Any, column: Any, values: dict[str, Any]) -> msgspec.json.Decoder[Any]:
     """What decodes the signature's inputs in their order, with data in such a column, and checks them as it does.
 
     Names and lengths are types here: they are compared while they are read, and nothing is made of them to look at.
     """
     inputs = []
     for tensor in signature.inputs:
-        value = _VALUE[tensor.datatype]
+        value = values[tensor.datatype]
         data = column[value if tensor.required else value | None]
         fields = [("name", Literal[tensor.name]), ("shape", shape), ("data", data)]
         inputs.append(msgspec.defstruct("Input", fields, tag_field="datatype", tag=tensor.datatype))

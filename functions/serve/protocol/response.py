@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -12,10 +13,12 @@ from interlock.kind import Kind
 from serve.protocol.request import Request
 from serve.protocol.signature import Signature
 
+# From so many rows on, the text of numbers is found sooner than it is written again.
+MANY = 32
 encode = msgspec.json.Encoder().encode
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, dict=True):
     """By row: `scores` is the positive class's probability, the winning class's, or the value.
 
     `probabilities` are all classes' [rows * classes], row by row, for a multiclass model only.
@@ -24,6 +27,11 @@ class Answer(msgspec.Struct, frozen=True):
     labels: list[str] | None
     scores: list[float]
     probabilities: list[float] | None
+
+    @cached_property
+    def told(self) -> list[float] | msgspec.Raw:
+        """The scores for answer and capture: of many rows their text, which is then written once."""
+        return self.scores if len(self.scores) < MANY else msgspec.Raw(encode(self.scores))
 
 
 def interpret(raw: npt.NDArray[Any], signature: Signature) -> Answer:
@@ -43,10 +51,11 @@ def interpret(raw: npt.NDArray[Any], signature: Signature) -> Answer:
 
 def write(request: Request, answer: Answer, signature: Signature, parameters: dict[str, Any]) -> bytes:
     """The response's document."""
+    scores = answer.told
     data = {
         "label": answer.labels,
-        "probability": answer.scores,
-        "prediction": answer.scores,
+        "probability": scores,
+        "prediction": scores,
         "probabilities": answer.probabilities,
     }
     response: dict[str, Any] = {

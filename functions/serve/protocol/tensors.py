@@ -44,15 +44,30 @@ class Row:
         return self.named
 
 
-def tensors(columns: Sequence[Sequence[Any]], rows: int, signature: Signature) -> dict[str, Array]:
-    """The session's inputs for these checked columns, [rows] each in the signature's order, in memory of their own."""
-    packed = struct.Struct(f"{rows}f")
-    numbers, texts = bytearray(packed.size * len(signature.numbers)), np.empty((len(signature.texts), rows), object)
+def packed(columns: Sequence[Sequence[Any]], rows: int, signature: Signature) -> bytearray:
+    """The numbers of the columns, [rows] each in the signature's order, one column after the other.
+
+    Raises:
+        OverflowError: one is beyond the range of float32.
+    """
+    # The machine's own `f` would make it infinite.
+    column = struct.Struct(f"<{rows}f")
+    numbers = bytearray(column.size * len(signature.numbers))
     for offset, place in enumerate(signature.number_places):
         try:
-            packed.pack_into(numbers, offset * packed.size, *columns[place])
+            column.pack_into(numbers, offset * column.size, *columns[place])
         except struct.error:
-            packed.pack_into(numbers, offset * packed.size, *_filled(columns[place], math.nan))
+            column.pack_into(numbers, offset * column.size, *_filled(columns[place], math.nan))
+    return numbers
+
+
+def tensors(
+    columns: Sequence[Sequence[Any]], rows: int, signature: Signature, numbers: bytearray | None = None
+) -> dict[str, Array]:
+    """The session's inputs for these checked columns, [rows] each in the signature's order, in memory of their own."""
+    if numbers is None:
+        numbers = packed(columns, rows, signature)
+    texts = np.empty((len(signature.texts), rows), object)
     if signature.texts:
         given = [columns[place] for place in signature.text_places]
         for place in signature.missing_texts:

@@ -53,7 +53,7 @@ def taken(document: dict[str, Any], signature: Signature = EVERY) -> Request:
 
 def fed(request: Request, signature: Signature = EVERY) -> dict[str, Any]:
     """What the session is fed."""
-    return tensors(list(request.values.values()), request.rows, signature)
+    return tensors(list(request.values.values()), request.rows, signature, request.packed)
 
 
 @settings(max_examples=50, deadline=None)
@@ -235,11 +235,56 @@ def test_a_lone_surrogate_is_no_text() -> None:
         Reader(EVERY).read(body)
 
 
+def usual(rows: int, **data: list[Any]) -> dict[str, Any]:
+    """A request in the form that is read in one pass."""
+    return {
+        "inputs": [
+            {
+                "name": item.name,
+                "datatype": item.datatype,
+                "shape": [rows, 1],
+                "data": data.get(item.name, [GOOD[item.datatype]] * rows),
+            }
+            for item in EVERY.inputs
+        ]
+    }
+
+
 @pytest.mark.parametrize("number", ["1e39", "-1e400", "1" + "0" * 60])
-def test_a_number_beyond_float32_is_refused(number: str) -> None:
-    body = json.dumps(document([0], ["x"])).replace('"data": [0]', f'"data": [{number}]').encode()
-    with pytest.raises(InvalidRequest, match="'size': element 0 is beyond the range of float32"):
-        WORLD.loaded().read(body)
+@pytest.mark.parametrize("name", ["FP32", "FP32?"])
+@pytest.mark.parametrize("before", [[], [1.5], [1.5, 2.5, 3.5]])
+def test_a_number_beyond_float32_is_refused(before: list[float], name: str, number: str) -> None:
+    rows = len(before) + 1
+    body = json.dumps(usual(rows, **{name: [*before, 4711]})).replace("4711", number).encode()
+    with pytest.raises(InvalidRequest) as caught:
+        Reader(EVERY).read(body)
+    assert f"input '{name}': element {len(before)} is beyond the range of float32" in caught.value.message
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.floats(-(2.0**127), 2.0**127),
+            st.none() | st.integers(-(2**63), 2**63 - 1),
+            st.none() | st.booleans(),
+            st.none() | st.text(max_size=3),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_usual_form_and_any_other_are_the_same_request(rows: list[tuple[Any, ...]]) -> None:
+    columns = dict(zip(("FP32?", "INT64?", "BOOL?", "BYTES?"), map(list, zip(*rows, strict=True)), strict=True))
+    document = usual(len(rows), **columns)
+    quick, slow = taken(document), taken({"inputs": document["inputs"][::-1]})
+    assert quick.body is not None
+    assert slow.body is None
+    for name, column in columns.items():
+        assert list(quick.values[name]) == list(slow.values[name]) == column
+    wanted = fed(slow)
+    for name, tensor in fed(quick).items():
+        np.testing.assert_array_equal(tensor, wanted[name])
 
 
 def test_an_error_never_repeats_a_value() -> None:
