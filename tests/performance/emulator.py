@@ -88,12 +88,17 @@ def environment(folder: Path, cloud: Cloud, *, write: bool) -> dict[str, str]:
 
 
 @contextmanager
-def running(variables: dict[str, str], handler: str, stdout: int | IO[bytes]) -> Iterator[http.client.HTTPConnection]:
-    """An emulator with one environment of the function, which answers one call at a time; its function's output."""
+def running(
+    variables: dict[str, str], handler: str, stdout: int | IO[bytes], log: str = "error"
+) -> Iterator[http.client.HTTPConnection]:
+    """An emulator with one environment of the function, which answers one call at a time.
+
+    On standard output comes what the function writes and, with `log` info, what the emulator reports of each call.
+    """
     port, runtime = _free(), _free()
     emulator = next((_ENVIRONMENT / "lib").glob("python*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"))
     command = [
-        str(emulator), "--log-level", "error",
+        str(emulator), "--log-level", log,
         "--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{runtime}",
         PYTHON, "-m", "awslambdaric", handler,
     ]  # fmt: skip
