@@ -1,4 +1,8 @@
-"""Removes a person from captures and labels, in every stored version, and says where they still are."""
+"""Removes a person from captures and labels, in every stored version, and says in which files they still are.
+
+Captures and labels are Interlock's own, a row each. The other files came as a whole, or answer one that did: their
+bytes are what a record's sha256 says, and other people's rows are in them. They are searched and listed.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +11,77 @@ import hmac
 import io
 import json
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
+from cli.searching import Subject, rows_of
 from interlock import keys
+from interlock.errors import InvalidUpload
 from interlock.records import Dataset, TrainingManifest
 from interlock.schema import Model
-from interlock.sql import quoted, text
+from interlock.sql import text
 
 # A row of a request.
 Answer = tuple[str, int]
-_CLAIM = re.compile(r"^datasets/[^/]+/([^/]+)/")
+# Of a file's key and bytes: how many rows are the person's, and the file without them; it learns of their answers.
+Without = Callable[[str, bytes, "Person", set[Answer], Path], tuple[int, bytes]]
+# Folders of files that came from outside, and of those that were made of them.
+_UPLOADED = ("incoming", "parts", "score")
+_MADE = ("sets", "datasets", "training", "quarantine", "scoring", "predictions")
+# What lies in the latter without being a table: documents, scripts, and the keys of a set, which are hashes.
+_NO_TABLE = re.compile(r"\.json$|\.py$|/(again-)?part-\d+-keys-\d+$")
 
 
 @dataclass(frozen=True)
 class Person:
-    """Whom to forget: rows whose `column` is `key`, and answers to these requests; `secret` hides who they are."""
+    """Whom to forget: whose rows are the subject's, and the answers to these requests; `secret` hides who they are."""
 
-    column: str
-    key: str
+    subject: Subject
     requests: frozenset[str] = frozenset()
     secret: bytes = b""
 
     @property
     def alias(self) -> str:
         """What stands for them in what is kept: a keyed hash, so that nobody finds it by trying all keys."""
-        return hmac.new(self.secret, f"{self.column}\x1f{self.key}".encode(), "sha256").hexdigest()[:16]
+        named = f"{self.subject.column}\x1f{self.subject.key}"
+        return hmac.new(self.secret, named.encode(), "sha256").hexdigest()[:16]
+
+
+class Stored(NamedTuple):
+    """A version of an object."""
+
+    key: str
+    version: str
+    newest: bool
+    written: datetime
+
+
+class Held(Model):
+    """A file that still holds the person: in how many versions, and how many rows at most.
+
+    `newest` says whether the newest version is one of them, or only some that have been replaced or deleted; `written`
+    is the time of the last of them. `rows` is None where the file is no table that is read: look yourself.
+    """
+
+    key: str
+    versions: int
+    rows: int | None
+    newest: bool
+    written: datetime
 
 
 class Forgotten(Model):
     """What was removed and what remains. `left` is what a second search found in captures and labels: nothing.
 
-    `models` are runs; `uploads` the files as they came, from which `datasets` were made.
+    `datasets` and `models` (which are runs) are marked; `held` are the files, those of the datasets among them.
     """
 
     schema_version: int = 1
@@ -55,7 +93,8 @@ class Forgotten(Model):
     left: int
     datasets: tuple[str, ...]
     models: tuple[str, ...]
-    uploads: tuple[str, ...] = ()
+    held: tuple[Held, ...]
+    searched: int
 
 
 class Store:
@@ -65,17 +104,24 @@ class Store:
         self._s3 = s3
         self._bucket = bucket
 
-    def versions(self, prefix: str) -> Iterator[tuple[str, str, bool]]:
-        """(key, version, whether it is the newest) of everything under a prefix."""
+    def versions(self, prefix: str) -> Iterator[Stored]:
+        """Everything under a prefix, the versions of a key one after the other."""
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             for item in page.get("Versions", []):
-                yield item["Key"], item["VersionId"], item["IsLatest"]
+                yield Stored(item["Key"], item["VersionId"], item["IsLatest"], item["LastModified"])
 
     def read(self, key: str, version: str) -> bytes:
         """The bytes of a version."""
         body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version)["Body"].read()
         return body
+
+    def fetch(self, found: Stored, path: Path) -> Path:
+        """A version as a file."""
+        body = self._s3.get_object(Bucket=self._bucket, Key=found.key, VersionId=found.version)["Body"]
+        with path.open("wb") as file:
+            shutil.copyfileobj(body, file)
+        return path
 
     def write(self, key: str, body: bytes) -> None:
         """A new version of a key."""
@@ -95,33 +141,37 @@ def forget(store: Store, model: str, person: Person, datasets: list[Dataset]) ->
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         answers: set[Answer] = set()
-        captured, versions = 0, 0
-        for key, version, newest in store.versions(f"captures/model={model}/"):
-            rows, rest = _without(store.read(key, version), person, answers, folder)
-            if rows:
-                captured += rows
-                versions += 1
-                _replace(store, key, version, rest if newest else None)
-        told = 0
-        for key, version, newest in store.versions(keys.label_files(model)):
-            rows, rest = _unlabelled(key, store.read(key, version), person, answers, folder)
-            if rows:
-                told += rows
-                versions += 1
-                _replace(store, key, version, rest if newest else None)
-        found = Forgotten(
+        counts, versions = [0, 0], 0
+        for place, (found, without) in enumerate(_own(store, model)):
+            for key, version, newest, _ in found:
+                rows, rest = without(key, store.read(key, version), person, answers, folder)
+                if rows:
+                    counts[place] += rows
+                    versions += 1
+                    _replace(store, key, version, rest if newest else None)
+        held, searched = _held(store, model, person.subject, folder)
+        claims = {item.key.split("/")[2] for item in held if item.key.startswith("datasets/") and item.rows}
+        holding = tuple(sorted(item.id for item in datasets if item.claim in claims))
+        forgotten = Forgotten(
             model=model,
             person=person.alias,
-            captures=captured,
-            labels=told,
+            captures=counts[0],
+            labels=counts[1],
             versions=versions,
             left=_left(store, model, person, answers, folder),
-            datasets=(holding := _holding(store, model, person, datasets, folder)),
+            datasets=holding,
             models=_trained_on(store, model, set(holding)),
-            uploads=tuple(sorted(item.source.key for item in datasets if item.id in holding)),
+            held=held,
+            searched=searched,
         )
-    store.write(keys.report(model, "forget", person.alias, "report.json"), found.to_json().encode())
-    return found
+    store.write(keys.report(model, "forget", person.alias, "report.json"), forgotten.to_json().encode())
+    return forgotten
+
+
+def _own(store: Store, model: str) -> Iterator[tuple[Iterator[Stored], Without]]:
+    """Captures, and labels, which are known by them; each with how a person's rows are taken out."""
+    yield chain.from_iterable(map(store.versions, keys.capture_files(model))), _uncaptured
+    yield store.versions(keys.label_files(model)), _unlabelled
 
 
 def _replace(store: Store, key: str, version: str, rest: bytes | None) -> None:
@@ -130,7 +180,7 @@ def _replace(store: Store, key: str, version: str, rest: bytes | None) -> None:
     store.remove(key, version)
 
 
-def _without(body: bytes, person: Person, answers: set[Answer], folder: Path) -> tuple[int, bytes]:
+def _uncaptured(_key: str, body: bytes, person: Person, answers: set[Answer], folder: Path) -> tuple[int, bytes]:
     """How many rows of a Parquet file are the person's, and the file without them; `answers` learns which they are."""
     path, rest = folder / "rows.parquet", folder / "rest.parquet"
     path.write_bytes(body)
@@ -140,8 +190,8 @@ def _without(body: bytes, person: Person, answers: set[Answer], folder: Path) ->
         row = "CAST(row AS INTEGER)" if "row" in there else "0"
         theirs = [f"request_id = {text(each)}" for each in sorted(person.requests)]
         theirs += [f"(request_id = {text(name)} AND {row} = {place})" for name, place in sorted(answers)]
-        if f"in_{person.column}" in there:
-            theirs.append(f"CAST({quoted(f'in_{person.column}')} AS VARCHAR) = {text(person.key)}")
+        if (column := f"in_{person.subject.column}") in there:
+            theirs.append(person.subject.condition(column))
         condition = f"coalesce({' OR '.join(theirs) or 'false'}, false)"
         mine = con.execute(f"SELECT request_id, {row} FROM {source} WHERE {condition}").fetchall()  # noqa: S608
         if mine:
@@ -153,7 +203,7 @@ def _without(body: bytes, person: Person, answers: set[Answer], folder: Path) ->
 def _unlabelled(key: str, body: bytes, person: Person, answers: set[Answer], folder: Path) -> tuple[int, bytes]:
     """How many labels of a file are for the person's answers, and the file without them."""
     if key.endswith(".parquet"):
-        return _without(body, person, answers, folder)
+        return _uncaptured(key, body, person, answers, folder)
 
     def theirs(request: Any, row: Any) -> bool:
         return request in person.requests or (request, int(row or 0)) in answers
@@ -187,42 +237,50 @@ def _document(line: str) -> dict[str, Any]:
 
 def _left(store: Store, model: str, person: Person, answers: set[Answer], folder: Path) -> int:
     """A second search, in every version."""
-    captured = sum(
-        _without(store.read(key, version), person, answers, folder)[0]
-        for key, version, _ in store.versions(f"captures/model={model}/")
-    )
-    return captured + sum(
-        _unlabelled(key, store.read(key, version), person, answers, folder)[0]
-        for key, version, _ in store.versions(keys.label_files(model))
+    return sum(
+        without(key, store.read(key, version), person, answers, folder)[0]
+        for found, without in _own(store, model)
+        for key, version, *_ in found
     )
 
 
-def _holding(store: Store, model: str, person: Person, datasets: list[Dataset], folder: Path) -> tuple[str, ...]:
-    """Ids of the datasets that hold rows of the person."""
-    claims, path = set(), folder / "dataset.parquet"
-    for key, version, _ in store.versions(f"datasets/{model}/"):
-        claim = _CLAIM.match(key)
-        if claim is None or claim[1] in claims or not key.endswith(".parquet"):
-            continue
-        path.write_bytes(store.read(key, version))
-        with duckdb.connect() as con:
-            source = f"read_parquet({text(str(path))})"
-            there = {name for name, *_ in con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
-            if (
-                person.column in there
-                and con.execute(
-                    f"SELECT 1 FROM {source} WHERE CAST({quoted(person.column)} AS VARCHAR) = ? LIMIT 1",  # noqa: S608
-                    [person.key],
-                ).fetchall()
-            ):
-                claims.add(claim[1])
-    return tuple(sorted(dataset.id for dataset in datasets if dataset.claim in claims))
+def _held(store: Store, model: str, subject: Subject, folder: Path) -> tuple[tuple[Held, ...], int]:
+    """The files that hold the person, and in how many versions of how many files that was looked for."""
+    held, searched = [], 0
+    for name in (*_UPLOADED, *_MADE):
+        for key, versions in groupby(store.versions(f"{name}/{model}/"), key=lambda found: found.key):
+            if name in _MADE and _NO_TABLE.search(key):
+                continue
+            every = list(versions)
+            rows = [_rows(store, subject, found, folder, uploaded=name in _UPLOADED) for found in every]
+            searched += len(every)
+            there = [found for found, count in zip(every, rows, strict=True) if count != 0]
+            if there:
+                known = [count for count in rows if count]
+                held.append(
+                    Held(
+                        key=key,
+                        versions=len(there),
+                        rows=max(known) if known else None,
+                        newest=any(found.newest for found in there),
+                        written=max(found.written for found in there),
+                    )
+                )
+    return tuple(held), searched
+
+
+def _rows(store: Store, subject: Subject, found: Stored, folder: Path, *, uploaded: bool) -> int | None:
+    """How many rows of a version are the person's; None where it is no table that is read."""
+    try:
+        return rows_of(subject, store.fetch(found, folder / "file"), folder, uploaded=uploaded)
+    except InvalidUpload:
+        return None
 
 
 def _trained_on(store: Store, model: str, datasets: set[str]) -> tuple[str, ...]:
     """Runs that were trained on any of these datasets."""
     found = set()
-    for key, version, _ in store.versions(f"training/{model}/"):
+    for key, version, *_ in store.versions(f"training/{model}/"):
         if key.endswith("/manifest.json"):
             manifest = TrainingManifest.from_json(store.read(key, version))
             if datasets & set(manifest.datasets):

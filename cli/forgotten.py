@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.forgetting import Forgotten
+from cli.forgetting import Forgotten, Held
 from cli.options import models_folder
+from cli.searching import Subject
 from cli.target import Target
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State
@@ -28,27 +30,47 @@ class Ends:
     """The last days on which a copy may still be there; None where nothing says when it ends.
 
     `logs`: the lines that captures come from. `versions`: what a dataset's files were before they were written anew or
-    removed. `backups`: the tables' recovery; they hold no row, but the records of what there was.
+    removed. `backups`: the tables' recovery; they hold no row, but the records of what there was. `folders` has how
+    many days the newest version of a file stays, for the folders in which it ends by itself; `after` how many more it
+    stays when it has been replaced or removed.
     """
 
     logs: date | None
     versions: date | None
     backups: date | None
+    folders: Mapping[str, int] = field(default_factory=dict)
+    after: int = 0
+
+    def of(self, held: Held) -> date | None:
+        """The last day on which a file may still be there."""
+        if not held.newest:
+            return self.versions
+        days = next((days for prefix, days in self.folders.items() if held.key.startswith(prefix)), None)
+        return held.written.date() + timedelta(days=days + self.after) if days and self.after else None
+
+    def to_json(self, held: Iterable[Held]) -> dict[str, Any]:
+        """For machines; the files by their key."""
+        named = {"logs": self.logs, "versions": self.versions, "backups": self.backups}
+        files = {item.key: str(day) for item in held if (day := self.of(item))}
+        return {**{name: str(day) for name, day in named.items() if day}, "files": files}
 
 
-def subject_column(model: str) -> str:
-    """The column that the model's contract marks as the subject key.
+def subject(model: str, key: str, column: str | None) -> Subject:
+    """Whose rows are meant, by a column or the one that the model's contract marks as the subject key.
 
     Raises:
         InvalidRequest: it marks none.
     """
-    contract = read_contract_file(models_folder() / model / "contract.yaml")
-    if contract.subject is None:
+    path = models_folder() / model / "contract.yaml"
+    if column is not None and not path.exists():
+        return Subject(column, key)
+    contract = read_contract_file(path)
+    if (column := column or contract.subject) is None:
         raise InvalidRequest(
             f"the contract of '{model}' does not say which column names a person",
             remedy="Mark it with customProperties `subjectKey: true`, or name it: --column.",
         )
-    return contract.subject
+    return Subject.of(contract, column, key)
 
 
 def secret(state: State, model: str) -> bytes:
@@ -80,6 +102,7 @@ def conclude(state: State, ledger: Ledger, found: Forgotten, actor: str, at: dat
         "left": found.left,
         "datasets": list(found.datasets),
         "runs": list(found.models),
+        "files": len(found.held),
     }
     ledger.append(_decision(found.model, found.person, actor, at, "person forgotten", evidence))
 
@@ -98,22 +121,31 @@ def ends(target: Target, today: date) -> Ends:
     prefix = f"/aws/lambda/{target.stack}-serve"
     groups = target.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
     kept = [group.get("retentionInDays", 0) for group in groups]
+    rules = _rules(target)
+    older = max(
+        (int(rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays", 0)) for rule in rules), default=0
+    )
+    folders = {
+        rule.get("Filter", {}).get("Prefix") or rule.get("Prefix", ""): rule.get("Expiration", {}) for rule in rules
+    }
     return Ends(
         logs=after(max(kept)) if kept and all(kept) else None,
-        versions=after(_old_versions(target)),
+        versions=after(older),
         backups=after(_backups(target)),
+        folders={name: int(ends["Days"]) for name, ends in folders.items() if name and "Days" in ends},
+        after=older,
     )
 
 
-def _old_versions(target: Target) -> int:
+def _rules(target: Target) -> list[dict[str, Any]]:
+    """By which the data bucket's objects end."""
     try:
         found: dict[str, Any] = target.client("s3").get_bucket_lifecycle_configuration(
             Bucket=target.outputs["DataBucket"]
         )
     except ClientError:
-        return 0
-    rules = (rule.get("NoncurrentVersionExpiration", {}) for rule in found["Rules"] if rule["Status"] == "Enabled")
-    return max((int(rule.get("NoncurrentDays", 0)) for rule in rules), default=0)
+        return []
+    return [rule for rule in found["Rules"] if rule["Status"] == "Enabled"]
 
 
 def _backups(target: Target) -> int:

@@ -115,9 +115,24 @@ def show_forgotten(found: Forgotten, ends: Ends) -> None:
         f"{found.captures} captured rows and {found.labels} labels removed from {found.versions} stored versions;"
         f" a second search finds {found.left or 'nothing'}. In the ledger as person {found.person}."
     )
+    if found.held:
+        table(
+            f"Files that still hold them (of {found.searched:,} versions that were searched)",
+            ("file", "versions", "rows", "there until"),
+            [
+                (
+                    item.key,
+                    item.versions,
+                    "unreadable" if item.rows is None else item.rows,
+                    ends.of(item) or "you remove it",
+                )
+                for item in found.held
+            ],
+        )
+    else:
+        note(f"no other file holds them: {found.searched:,} versions were searched")
     if found.datasets:
-        note(f"still in the datasets {', '.join(found.datasets)}, now marked: upload the data without them, --refresh")
-        note(f"they came as {', '.join(found.uploads)}, where the files stay until you remove them")
+        note(f"the datasets {', '.join(found.datasets)} are marked: upload the data without them, --refresh")
     if found.models:
         note(f"the runs {', '.join(found.models)} were trained on them and are marked: train anew after that")
     for what, day in (

@@ -276,22 +276,21 @@ def forget(
     column: Annotated[str | None, typer.Option(help="Which names a person; else the contract's mark.")] = None,
     request: Annotated[list[str] | None, typer.Option(help="Also the answers to this request; repeatable.")] = None,
 ) -> None:
-    """Remove a person from captures and labels, in all versions; says which datasets and models still hold them."""
+    """Remove a person from captures and labels, in all versions, and list what still holds them."""
     target = options.target()
     name = target.model(model)
     store = forgetting.Store(target.client("s3"), target.outputs["DataBucket"])
     state = State(target.outputs["StateTable"], target.client("dynamodb"))
     ledger = Ledger(target.outputs["LedgerTable"], target.client("dynamodb"))
-    person = forgetting.Person(
-        column or forgotten.subject_column(name), key, frozenset(request or []), forgotten.secret(state, name)
-    )
+    subject = forgotten.subject(name, key, column)
+    person = forgetting.Person(subject, frozenset(request or []), forgotten.secret(state, name))
     now, actor = datetime.now(UTC), target.caller()
     forgotten.begin(ledger, name, person.alias, actor, now)
     found = forgetting.forget(store, name, person, evidence.datasets(target, name))
     forgotten.conclude(state, ledger, found, actor, now)
     ends = forgotten.ends(target, now.date())
     if options.json:
-        as_json({**found.model_dump(mode="json"), "ends": {name: str(day) for name, day in vars(ends).items() if day}})
+        as_json({**found.model_dump(mode="json"), "ends": ends.to_json(found.held)})
     else:
         history.show_forgotten(found, ends)
     if found.left:

@@ -130,6 +130,11 @@ def failures(model: str, day: date, name: str) -> str:
     return f"captures/failed/model={model}/day={day:%Y-%m-%d}/{name}"
 
 
+def capture_files(model: str) -> tuple[str, str]:
+    """Prefixes of all of a model's captures, and of its calls that failed."""
+    return f"captures/model={model}/", f"captures/failed/model={model}/"
+
+
 def labels(model: str, day: date, name: str) -> str:
     """A file of labels that came over HTTPS."""
     return f"labels/{model}/day={day:%Y-%m-%d}/{name}"

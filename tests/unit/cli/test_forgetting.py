@@ -1,23 +1,31 @@
 """A person is forgotten in every stored version, and nobody else is."""
 
+import csv
+import gzip
 import io
 import json
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli import forgotten
-from cli.forgetting import Person, Store, forget
+from cli.forgetting import Held, Person, Store, forget
+from cli.searching import Subject, rows_of
 from interlock import keys
+from interlock.contract import Column, ColumnType, Contract, Dialect
 from interlock.errors import InvalidRequest
 from interlock.records import Dataset, ObjectRef, TrainingManifest
 from tests.unit.fakes import FakeLedger, FakeState
 from tests.unit.monitor.world import World, make, model, people
+
+AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
 def table(body: bytes) -> list[Any]:
@@ -52,9 +60,10 @@ class Versions:
 
     def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         newest = {key: version for key, version, _ in self.stored}
-        for key, version, _ in list(self.stored):
+        for key, version, _ in sorted(self.stored):
             if key.startswith(Prefix):
-                yield {"Versions": [{"Key": key, "VersionId": version, "IsLatest": newest[key] == version}]}
+                found = {"Key": key, "VersionId": version, "IsLatest": newest[key] == version, "LastModified": AT}
+                yield {"Versions": [found]}
 
     def search(self, word: str) -> list[str]:
         """Keys of the versions in which a word stands, Parquet read as text."""
@@ -66,6 +75,10 @@ class Versions:
             if word in text:
                 found.append(key)
         return found
+
+
+def person(column: str, key: str, requests: frozenset[str] = frozenset(), secret: bytes = b"") -> Person:
+    return Person(Subject(column, key), requests, secret)
 
 
 @pytest.fixture
@@ -94,7 +107,7 @@ def rows(s3: Versions) -> int:
 
 def test_a_persons_requests_are_removed_from_every_version(s3: Versions) -> None:
     assert s3.search("'r'")
-    found = forget(Store(s3, "data"), "loans", Person("id", "7", frozenset({"r"})), [])
+    found = forget(Store(s3, "data"), "loans", person("id", "7", frozenset({"r"})), [])
     assert (found.captures, found.labels, found.left) == (40, 2, 0)
     assert found.versions == 4
     assert s3.search("'r'") == []
@@ -102,11 +115,11 @@ def test_a_persons_requests_are_removed_from_every_version(s3: Versions) -> None
     # The other request is whole, labels included; the newest of the emptied file is there, without rows.
     assert rows(s3) == 40
     assert b"other,1,yes" in next(body for key, _, body in s3.stored if key.endswith("mine.csv"))
-    assert forget(Store(s3, "data"), "loans", Person("id", "7", frozenset({"r"})), []).versions == 0
+    assert forget(Store(s3, "data"), "loans", person("id", "7", frozenset({"r"})), []).versions == 0
 
 
 def test_a_captured_column_may_name_the_person(s3: Versions) -> None:
-    found = forget(Store(s3, "data"), "loans", Person("job", "astronaut"), [])
+    found = forget(Store(s3, "data"), "loans", person("job", "astronaut"), [])
     # One row in two versions, and its label; the other rows of the same request are other people.
     assert (found.captures, found.labels, found.left) == (2, 2, 0)
     assert rows(s3) == 80 - 2 - 19
@@ -114,19 +127,19 @@ def test_a_captured_column_may_name_the_person(s3: Versions) -> None:
 
 
 def test_what_is_kept_of_it_names_nobody(s3: Versions) -> None:
-    found = forget(Store(s3, "data"), "loans", Person("job", "astronaut", frozenset({"r"})), [])
+    found = forget(Store(s3, "data"), "loans", person("job", "astronaut", frozenset({"r"})), [])
     report = next(body for key, _, body in s3.stored if key.startswith("reports/loans/forget/"))
     assert json.loads(report)["person"] == found.person
     assert b"astronaut" not in report
 
 
 SECRET = b"of this model alone"
-AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
 def dataset(s3: Versions, claim: str, names: list[str]) -> Dataset:
-    """An admitted dataset with a row for each name."""
+    """An admitted dataset with a row for each name, and the file that it came as."""
     ref = ObjectRef(bucket="data", key=f"incoming/loans/{claim}.csv", version="v", sha256=claim, size=1)
+    s3.put_object("data", ref.key, "\n".join(["id", *names]).encode())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.parquet"
         duckdb.sql(f"SELECT unnest({names}) AS id").write_parquet(str(path))
@@ -151,13 +164,14 @@ def test_what_still_holds_the_person_is_listed_marked_and_in_the_ledger(s3: Vers
     with_them, without = dataset(s3, "aa", ["eve", "bob"]), dataset(s3, "bb", ["bob"])
     trained(s3, "run-1", [with_them.id, without.id])
     trained(s3, "run-2", [without.id])
-    person, state, ledger = Person("id", "eve", frozenset({"r"}), SECRET), FakeState(), FakeLedger()
-    forgotten.begin(ledger, "loans", person.alias, "arn:someone", AT)
-    found = forget(Store(s3, "data"), "loans", person, [with_them, without])
+    eve, state, ledger = person("id", "eve", frozenset({"r"}), SECRET), FakeState(), FakeLedger()
+    forgotten.begin(ledger, "loans", eve.alias, "arn:someone", AT)
+    found = forget(Store(s3, "data"), "loans", eve, [with_them, without])
     forgotten.conclude(state, ledger, found, "arn:someone", AT)
-    assert (found.datasets, found.models, found.uploads) == (("id-aa",), ("run-1",), ("incoming/loans/aa.csv",))
+    assert (found.datasets, found.models) == (("id-aa",), ("run-1",))
+    assert [item.key for item in found.held] == ["incoming/loans/aa.csv", "datasets/loans/aa/train.parquet"]
     held = {(mark.kind, mark.subject, mark.person) for mark in forgotten.marks(state, "loans")}
-    assert held == {("dataset", "id-aa", person.alias), ("run", "run-1", person.alias)}
+    assert held == {("dataset", "id-aa", eve.alias), ("run", "run-1", eve.alias)}
     assert ledger.actions("loans") == ["forgetting begun", "person forgotten"]
     told = ledger.chains["loans"][-1].decision
     assert (told.actor, told.evidence["captures"], told.evidence["left"]) == ("arn:someone", 40, 0)
@@ -165,7 +179,7 @@ def test_what_still_holds_the_person_is_listed_marked_and_in_the_ledger(s3: Vers
     kept = "".join(entry.to_json() for entry in ledger.chains["loans"])
     kept += "".join(item.document for item in state.items.values())
     assert "eve" not in kept
-    assert person.alias != Person("id", "eve").alias
+    assert eve.alias != person("id", "eve").alias
 
 
 def test_the_secret_is_made_once_and_is_the_models_own() -> None:
@@ -177,8 +191,8 @@ def test_the_secret_is_made_once_and_is_the_models_own() -> None:
 
 
 def test_a_command_that_dies_leaves_a_trace_and_is_given_again(s3: Versions, monkeypatch: pytest.MonkeyPatch) -> None:
-    person, ledger = Person("id", "7", frozenset({"r"}), SECRET), FakeLedger()
-    forgotten.begin(ledger, "loans", person.alias, "arn:someone", AT)
+    seven, ledger = person("id", "7", frozenset({"r"}), SECRET), FakeLedger()
+    forgotten.begin(ledger, "loans", seven.alias, "arn:someone", AT)
     removed = []
 
     def dies(Bucket: str, Key: str, VersionId: str) -> None:  # noqa: N803
@@ -190,9 +204,9 @@ def test_a_command_that_dies_leaves_a_trace_and_is_given_again(s3: Versions, mon
     with monkeypatch.context() as context:
         context.setattr(s3, "delete_object", dies)
         with pytest.raises(RuntimeError):
-            forget(Store(s3, "data"), "loans", person, [])
+            forget(Store(s3, "data"), "loans", seven, [])
     assert ledger.actions("loans") == ["forgetting begun"]
-    found = forget(Store(s3, "data"), "loans", person, [])
+    found = forget(Store(s3, "data"), "loans", seven, [])
     assert found.left == 0
     assert s3.search("'r'") == []
 
@@ -215,7 +229,8 @@ class Account:
 
     def get_bucket_lifecycle_configuration(self, Bucket: str) -> dict[str, Any]:  # noqa: N803
         rule = {"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": self.days["versions"]}}
-        return {"Rules": [rule, {"Status": "Enabled", "Expiration": {"Days": 400}}]}
+        work = {"Status": "Enabled", "Filter": {"Prefix": "scoring/"}, "Expiration": {"Days": 14}}
+        return {"Rules": [rule, work, {"Status": "Disabled", "Prefix": "score/", "Expiration": {"Days": 1}}]}
 
     def describe_continuous_backups(self, TableName: str) -> dict[str, Any]:  # noqa: N803
         status = {"PointInTimeRecoveryStatus": "ENABLED"} if self.days["backups"] else {}
@@ -224,9 +239,13 @@ class Account:
 
 def test_when_logs_and_backups_end() -> None:
     found = forgotten.ends(Account(logs=30, versions=20, backups=1), date(2026, 3, 2))  # type: ignore[arg-type]
-    assert found == forgotten.Ends(logs=date(2026, 4, 1), versions=date(2026, 3, 22), backups=date(2026, 4, 6))
+    assert (found.logs, found.versions, found.backups) == (date(2026, 4, 1), date(2026, 3, 22), date(2026, 4, 6))
+    piece = Held(key="scoring/loans/aa/part-00000-rows", versions=1, rows=1, newest=True, written=AT)
+    assert found.of(piece) == date(2026, 3, 2 + 14) + timedelta(days=20)
+    assert found.of(piece.model_copy(update={"newest": False})) == found.versions
+    assert found.of(piece.model_copy(update={"key": "score/loans/aa.csv"})) is None, "until somebody removes it"
     never = forgotten.ends(Account(logs=0, versions=0, backups=0), date(2026, 3, 2))  # type: ignore[arg-type]
-    assert never == forgotten.Ends(None, None, None)
+    assert (never.logs, never.versions, never.backups, never.of(piece)) == (None, None, None, None)
 
 
 def test_a_contract_without_a_mark_wants_the_column_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +258,85 @@ def test_a_contract_without_a_mark_wants_the_column_named(tmp_path: Path, monkey
     }  # fmt: skip
     (tmp_path / "loans" / "contract.yaml").write_text(json.dumps(document))
     with pytest.raises(InvalidRequest, match="does not say which column names a person"):
-        forgotten.subject_column("loans")
+        forgotten.subject("loans", "7", None)
     column["customProperties"] = [{"property": "subjectKey", "value": True}]  # type: ignore[assignment]
     (tmp_path / "loans" / "contract.yaml").write_text(json.dumps(document))
-    assert forgotten.subject_column("loans") == "who"
+    assert forgotten.subject("loans", "7", None) == Subject("who", "7", ("who",), 0)
+    assert forgotten.subject("elsewhere", "7", "who") == Subject("who", "7")
+
+
+def test_every_file_that_holds_them_is_listed_and_no_other(s3: Versions) -> None:
+    """What came, what was made of it, and what was replaced or deleted meanwhile."""
+    table = b"id,age\n7,40\n8,41\n7,42\n"
+    s3.put_object("data", "incoming/loans/a.csv", table)
+    s3.put_object("data", "incoming/loans/a.csv", b"id,age\n8,41\n")
+    s3.put_object("data", "incoming/others/a.csv", table)
+    s3.put_object("data", "score/loans/b.csv.gz", gzip.compress(b"age;id\n7;70\n7;7.0\n"))
+    s3.put_object("data", "score/loans/nobody.csv", b"id,age\n8,7\n77,7\n")
+    s3.put_object("data", "parts/loans/set/c.jsonl", b'{"id": 7}\n{"id": 8, "age": 7}\n{"id": "7"}\n')
+    s3.put_object("data", "predictions/loans/cc/predictions.csv", b"row,line,id,label,error\n7,8,9,yes,\n8,9,7,no,\n")
+    s3.put_object("data", "quarantine/loans/cc/bad.csv", b'row,reasons,id,age\n1,"type",7,old\n2,"cut off",7\n')
+    violations = b"row,line,column,rule,severity,value\r\n7,8,age,type,error,old\r\n1,2,id,unique,error,7\r\n"
+    s3.put_object("data", "quarantine/loans/cc/violations.csv", violations)
+    s3.put_object("data", "training/loans/run/settings.json", b"7")
+    s3.put_object("data", "sets/loans/cc/part-00000-keys-0", b"7")
+    s3.put_object("data", "incoming/loans/broken.csv.gz", gzip.compress(table)[:20])
+    found = forget(Store(s3, "data"), "loans", person("id", "7"), [])
+    assert {(item.key, item.versions, item.rows, item.newest) for item in found.held} == {
+        ("incoming/loans/a.csv", 1, 2, False),
+        ("score/loans/b.csv.gz", 1, 1, True),
+        ("parts/loans/set/c.jsonl", 1, 2, True),
+        ("predictions/loans/cc/predictions.csv", 1, 1, True),
+        ("quarantine/loans/cc/bad.csv", 1, 1, True),
+        ("quarantine/loans/cc/violations.csv", 1, 1, True),
+        ("incoming/loans/broken.csv.gz", 1, None, True),
+    }
+    assert found.searched == 9
+
+
+def test_a_person_is_found_as_the_contract_writes_its_files(tmp_path: Path) -> None:
+    columns = (
+        Column(name="id", type=ColumnType.INTEGER, physical_name="Nr."),
+        Column(name="who", type=ColumnType.STRING),
+    )
+    dialect = Dialect(delimiter=";", quote="'", encoding="utf-16", header=False)
+    subject = Subject.of(Contract(id="c", version="1", columns=columns, dialect=dialect), "who", "Zoë; 7")
+    path = tmp_path / "file"
+    path.write_bytes("1;'Zoë; 7'\n2;Zoë\nZoë; 7\n".encode("utf-16"))
+    assert rows_of(subject, path, tmp_path, uploaded=True) == 1
+    named = Subject.of(Contract(id="c", version="1", columns=columns), "id", "7")
+    path.write_text('nr.,x\n7,a\n8,7\n"7",b\n')
+    assert rows_of(named, path, tmp_path, uploaded=True) == 2
+    duckdb.sql("SELECT * FROM (VALUES (7.0, 'a'), (8, '7')) AS t(\"Nr.\", id_)").write_parquet(str(path))
+    assert rows_of(named, path, tmp_path, uploaded=True) == 2
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert rows_of(named, path, tmp_path, uploaded=True) == 2
+
+
+@given(
+    st.lists(st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\x00")), st.booleans()), max_size=20),
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).map(str.strip).filter(bool),
+)
+def test_whatever_the_values_each_row_of_theirs_counts(values: list[tuple[str, bool]], key: str) -> None:
+    subject = Subject("id", key)
+    rows = [(key if theirs else value, value) for value, theirs in values]
+    wanted = sum(subject.is_key(name) for name, _ in rows)
+    assert wanted >= sum(theirs for _, theirs in values)
+    written = io.StringIO(newline="")
+    writer = csv.writer(written)
+    writer.writerows([("id", "note"), *rows])
+    lines = "".join(json.dumps({"id": name, "note": note}) + "\n" for name, note in rows)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        for body in (written.getvalue(), lines):
+            path.write_bytes(body.encode())
+            assert rows_of(subject, path, Path(folder), uploaded=False) == wanted
+
+
+def test_a_number_that_was_captured_as_one_is_found(s3: Versions) -> None:
+    key = next(key for key, _, _ in s3.stored if key.startswith("captures/"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "captures.parquet"
+        duckdb.sql("SELECT 'q' AS request_id, 0 AS row, 7::DOUBLE AS in_id").write_parquet(str(path))
+        s3.put_object("data", key.replace("captures/model", "captures/failed/model"), path.read_bytes())
+    assert forget(Store(s3, "data"), "loans", person("id", "7"), []).captures == 1
