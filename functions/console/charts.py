@@ -16,6 +16,8 @@ from interlock.report import number
 # So many points a path: more would not be seen.
 _POINTS = 300
 _DIGITS = 5
+# Half the width of the band around a single point.
+_BAR = 3.0
 _JUDGED = {"stable", "warn", "drift"}
 
 
@@ -155,8 +157,11 @@ def _line(parts: Iterable[Sequence[_Point]], low: float, high: float, *, banded:
         if len(part) == 1:
             path.append("h0")
         if banded:
-            edge = [f"{point.x:g} {_y(point.high, low, high)}" for point in part]
-            edge += [f"{point.x:g} {_y(point.low, low, high)}" for point in reversed(part)]
+            # One window's is a bar.
+            ends = [(part[0].x - _BAR, part[0]), (part[0].x + _BAR, part[0])]
+            along = [(point.x, point) for point in part] if len(part) > 1 else ends
+            edge = [f"{x:g} {_y(point.high, low, high)}" for x, point in along]
+            edge += [f"{x:g} {_y(point.low, low, high)}" for x, point in reversed(along)]
             band.append("M" + "L".join(edge) + "Z")
     return Line("".join(path), "".join(band))
 

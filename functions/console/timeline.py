@@ -31,6 +31,7 @@ _RELEASE_WORDS = {
 _RUN = {"registered": "good", "refused": "bad", "failed": "bad"}
 _RELEASE = {"model promoted": "good", "model rolled back": "bad", "probe failed": "bad", "no winner": "warn"}
 _DRIFT = {"stable": "good", "warn": "warn", "drift": "bad"}
+_DRIFT_WORDS = {"warn": "moving", "too_few": "too few"}
 _PERFORMED = {"fine": "good", "dropped": "bad", "concept": "bad"}
 _PERFORMED_WORDS = {"fine": "as before", "dropped": "worse", "concept": "concept drift", "unknown": "unknown"}
 
@@ -121,7 +122,7 @@ def lanes(history: History, on: Axis) -> list[Lane]:
         _trainings(trained, on),
         _gate(trained, on),
         _releases(told, history.windows, on),
-        _windows("Drift", history.windows, on, lambda window: window.state, _DRIFT, {"too_few": "too few"}),
+        _windows("Drift", history.windows, on, lambda window: window.state, _DRIFT, _DRIFT_WORDS),
         _windows("Performance", history.windows, on, lambda window: window.performance, _PERFORMED, _PERFORMED_WORDS),
     ]
 

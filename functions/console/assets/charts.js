@@ -20,6 +20,12 @@
     return new Intl.DateTimeFormat("en-GB", { ...form, timeZone: "UTC" }).format(seconds * 1000);
   };
 
+  // At the ends of the axis a label would be cut off.
+  const inside = (plot, at) => {
+    const x = plot.valToPos(at, "x");
+    return x > 24 && x < plot.bbox.width / devicePixelRatio - 24;
+  };
+
   // What a chart holds: its series, and what it says of one window.
   const kinds = {
     performance: () => ({
@@ -39,7 +45,7 @@
       ],
       range: (_, low, high) => [low - 0.06 * (high - low || 0.1), high + 0.06 * (high - low || 0.1)],
       axes: [
-        { stroke: color("--soft"), grid: { show: false }, ticks: { show: false }, size: 24, space: 90, values: (_, marks, __, ___, step) => marks.map((at) => named(at, step)) },
+        { stroke: color("--soft"), grid: { show: false }, ticks: { show: false }, size: 24, space: 90, values: (plot, marks, _, __, step) => marks.map((at) => (inside(plot, at) ? named(at, step) : "")) },
         { size: 0, values: () => [], grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } },
       ],
       said: (place) =>
@@ -50,11 +56,9 @@
     }),
     index: (column) => ({
       height: 64,
-      data: [found.at, found.index[column], found.at.map(() => found.limit)],
-      series: [
-        { stroke: color("--now"), width: 1.5, spanGaps: true, points: { show: found.at.length < 40, size: 4 } },
-        { stroke: color("--bad"), dash: [3, 4], points: { show: false } },
-      ],
+      data: [found.at, found.index[column]],
+      series: [{ stroke: color("--now"), width: 1.5, spanGaps: true, points: { show: found.at.length < 40, size: 4 } }],
+      limit: found.limit,
       bands: [],
       range: (_, low, high) => [0, Math.max(high, 1.25 * found.limit)],
       axes: [{ show: false }, { show: false }],
@@ -76,6 +80,21 @@
       plot.ctx.lineTo(x, plot.bbox.top + plot.bbox.height);
       plot.ctx.stroke();
     }
+    plot.ctx.restore();
+  };
+
+  // The limit, from one end to the other however few windows there are.
+  const limited = (limit) => (plot) => {
+    if (limit === undefined) return;
+    const y = plot.valToPos(limit, "y", true);
+    plot.ctx.save();
+    plot.ctx.strokeStyle = color("--bad");
+    plot.ctx.lineWidth = devicePixelRatio;
+    plot.ctx.setLineDash([3 * devicePixelRatio, 4 * devicePixelRatio]);
+    plot.ctx.beginPath();
+    plot.ctx.moveTo(plot.bbox.left, y);
+    plot.ctx.lineTo(plot.bbox.left + plot.bbox.width, y);
+    plot.ctx.stroke();
     plot.ctx.restore();
   };
 
@@ -120,7 +139,7 @@
         bands: kind.bands,
         hooks: {
           drawClear: [marked],
-          draw: [scaled],
+          draw: [limited(kind.limit), scaled],
           setScale: [(plot, key) => key === "x" && zoomTo(plot.scales.x.min, plot.scales.x.max)],
           setCursor: [
             ({ cursor: { idx } }) => {
