@@ -13,9 +13,9 @@ from pathlib import Path
 
 from interlock import keys
 from interlock.aws.objects import Objects
+from interlock.database import connect
 from interlock.sql import text
 from monitor.fetching import whole
-from monitor.traffic import engine
 
 FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
 # A file of so many rows is left alone; so many small files are taken at a time.
@@ -50,7 +50,7 @@ def _together(data: Objects, model: str, day: date, batch: list[str], scratch: P
         return 0
     listed = ", ".join(text(str(path)) for path in fetched.values())
     target = scratch / "compact.parquet"
-    with engine(scratch, memory_mb) as con:
+    with connect(memory_mb, scratch, threads=None) as con:
         (rows,) = con.execute(
             f"COPY (SELECT DISTINCT ON (request_id, row) * FROM read_parquet([{listed}], union_by_name=true)"  # noqa: S608
             f" ORDER BY time, request_id, row) TO {text(str(target))} ({FORMAT})"

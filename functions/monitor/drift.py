@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
+from interlock.database import connect
 from interlock.errors import NotServing
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, metrics, observed
@@ -28,7 +29,7 @@ from monitor import labels
 from monitor.fetching import fetch
 from monitor.performance import estimate, realise
 from monitor.span import choose, first_day
-from monitor.traffic import Traffic, engine
+from monitor.traffic import Traffic
 from monitor.window import Window, count
 
 
@@ -92,7 +93,7 @@ def check(
     try:
         since = first_day(model, last, at)
         fetched = fetch(data, model.id, since, at, scratch)
-        with engine(scratch, memory_mb) as con:
+        with connect(memory_mb, scratch, threads=None) as con:
             chosen = choose(con, fetched.files, model, champion.version, last, at)
         rows, window, estimated = chosen.rows, Window((), None, ()), {}
         if fetched.files and (wanted is None or rows >= wanted):
@@ -106,7 +107,7 @@ def check(
             # Labels come later than their predictions: those of earlier days are looked at again.
             before = at - _label_days(model) if told else since
             earlier = fetch(data, model.id, before, since - timedelta(days=1), scratch).files
-            with engine(scratch, memory_mb) as con:
+            with connect(memory_mb, scratch, threads=None) as con:
                 performed = realise(
                     con,
                     (*earlier, *fetched.files),

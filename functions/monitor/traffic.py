@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy.typing as npt
 
+from interlock.database import connect
 from interlock.sql import text
 
 Array = npt.NDArray[Any]
@@ -29,8 +29,8 @@ class Traffic:
         scratch: Path,
         memory_mb: int = 1024,
     ) -> None:
-        """As `engine`."""
-        self._con = engine(scratch, memory_mb)
+        """As `interlock.database.connect`."""
+        self._con = connect(memory_mb, scratch, threads=None)
         condition = (
             f"version = {version} AND time > TIMESTAMP '{start.replace(tzinfo=None)}'"
             f" AND time <= TIMESTAMP '{end.replace(tzinfo=None)}'"
@@ -91,18 +91,6 @@ class Traffic:
             parts[-1].append(path)
             held += rows
         return parts
-
-
-def engine(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
-    """The data engine: takes `memory_mb` at most and spills into `scratch`, where alone a function may write."""
-    return duckdb.connect(
-        config={
-            "memory_limit": f"{memory_mb}MB",
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
 
 
 def _listed(files: Sequence[Path]) -> str:

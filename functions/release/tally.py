@@ -14,11 +14,12 @@ from typing import Literal
 from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
+from interlock.database import connect
 from interlock.records import LiveRelease, ObjectRef
 from interlock.schema import Model
 from interlock.spec import ModelId
 from interlock.sql import text
-from release.traffic import CAPTURES, FAILURES, engine, table
+from release.traffic import CAPTURES, FAILURES, MEMORY, table
 
 # Objects written so long before the last look are looked at again: the clocks of S3 and of this function differ.
 MARGIN = timedelta(minutes=5)
@@ -70,7 +71,7 @@ def _added(
     data: Objects, before: Tally, live: LiveRelease, captured: list[str], failed: list[str], scratch: Path
 ) -> Tally:
     """The tally with what these files hold."""
-    con = engine(scratch)
+    con = connect(MEMORY, scratch, threads=None)
     con.execute("CREATE TABLE seen (call UBIGINT, version INTEGER, failed BOOLEAN)")
     if before.seen is not None:
         path = data.get_file(before.seen, scratch / "seen.parquet")

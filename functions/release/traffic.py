@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from interlock import keys
 from interlock.aws.objects import Objects
+from interlock.database import connect
 from interlock.inference import Value
 from interlock.models import DeployedModel
 from interlock.records import Input, ServedModel
@@ -29,8 +30,8 @@ Texts = npt.NDArray[np.str_]
 _COMPARED = 4000
 # What the capture cuts a text to; a longer one cannot be scored again as it was.
 _LONGEST_VALUE = 1000
-# Of the engine; what it finds takes as much again.
-_MEMORY = "400MB"
+# Of the engine, in megabytes; what it finds takes as much again.
+MEMORY = 400
 _EMPTY = np.empty(0)
 _LOST = object()
 CAPTURES = {
@@ -77,7 +78,7 @@ class Traffic:
         self, data: Objects, model: DeployedModel, start: datetime, end: datetime, scratch: Path, *, routed: bool
     ) -> None:
         self._model = model
-        self._con = engine(scratch)
+        self._con = connect(MEMORY, scratch, threads=None)
         self._scratch, self._data = scratch, data
         captures, failures, labels = (
             self._fetch(key, start, end) for key in (keys.captures, keys.failures, keys.labels)
@@ -234,18 +235,6 @@ class Traffic:
     def _numpy(self, query: str, parameters: list[Any]) -> dict[str, Any]:
         found: dict[str, Any] = self._con.execute(query, parameters).fetchnumpy()
         return found
-
-
-def engine(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """The data engine; it spills into `scratch`, where alone a function may write."""
-    return duckdb.connect(
-        config={
-            "memory_limit": _MEMORY,
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
 
 
 def table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], source: str) -> None:

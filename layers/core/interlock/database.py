@@ -1,4 +1,4 @@
-"""DuckDB as every function opens it for a file from outside. Imported where it is used: not every layer has it."""
+"""DuckDB as every function opens it. Imported where it is used: not every layer has it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def connect(memory_mb: int, scratch: Path) -> duckdb.DuckDBPyConnection:
-    """A database in memory, which may use so much of it and then the scratch folder; it fetches nothing."""
+def connect(memory_mb: int, scratch: Path, threads: int | None = 1) -> duckdb.DuckDBPyConnection:
+    """A database in memory, which may use so much of it and then the scratch folder; it fetches nothing.
+
+    One thread keeps rows in their order; None are as many as there are processors, for what has none.
+    """
     import duckdb
 
-    con = duckdb.connect(
-        config={
-            "memory_limit": f"{memory_mb}MB",
-            # Each of our threads works for itself: that keeps rows in their order.
-            "threads": 1,
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_mb}MB",
+        "temp_directory": str(scratch / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    con = duckdb.connect(config=config if threads is None else config | {"threads": threads})
     # A moment without a zone is UTC, wherever this runs.
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con

@@ -11,7 +11,7 @@ from interlock import keys
 from interlock.contract import Column, ColumnType
 from interlock.errors import NotServing
 from interlock.records import ObjectRef
-from tests.unit.monitor.world import AT, HOUR, World, captured, make, model, people
+from tests.unit.monitor.world import AT, HOUR, World, captured, make, model, people, reference
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_too_few_rows_are_never_an_alarm(world: World) -> None:
     checked = world.check()
     assert checked["verdict"] == "too_few"
     assert world.result(checked).drift.drifted == ()
+    assert "Too few predictions to judge" in report(world, checked)
 
 
 def test_nobody_called(world: World) -> None:
@@ -113,6 +114,16 @@ def test_a_column_without_any_value(world: World) -> None:
     column = result.drift.columns[0]
     assert (column.missing_now, column.moved) == (1.0, None)
     assert "missing 100.0%" in column.reason
+
+
+def test_one_category_and_no_value_are_no_alarm_where_training_had_the_same(world: World) -> None:
+    world.reference = reference(people(3000, seed=1, job="baker", member=True, amount=None))
+    world.release(version=2)
+    world.answer(people(800, seed=2, job="baker", member=True, amount=None), version=2)
+    checked = world.check()
+    assert checked["verdict"] == "stable"
+    assert set(states(world, checked).values()) == {"stable"}
+    assert "nan" not in report(world, checked)
 
 
 def test_an_empty_text_is_a_missing_value_as_it_is_for_the_model(world: World) -> None:
