@@ -13,9 +13,9 @@ import numpy as np
 from ingest.categories import Categories
 from ingest.checks import Check, Spelled
 from ingest.dataset import keep
-from ingest.parsing import Mask, Positions
+from ingest.parsing import Bytes, Mask, Positions
 from ingest.profiling import profile
-from ingest.quarantine import Violations, bad_lines, listed, violation_lines
+from ingest.quarantine import bad_lines, listed, shown, violation_lines
 from ingest.source import Reader, Source
 from ingest.tables import Table, keys_of
 from ingest.uniqueness import Keys
@@ -54,8 +54,8 @@ class Finished:
     bad_rows: int
     counts: dict[int | str, int] = field(default_factory=dict)
     examples: dict[int | str, list[Shown]] = field(default_factory=dict)
-    violations: bytes = b""
-    bad: bytes = b""
+    violations: Bytes | None = None
+    bad: Bytes | None = None
     profile: Profile | None = None
     good: Path | None = None
 
@@ -132,13 +132,13 @@ class Judge:
             good: where the good rows go; None when they are not wanted.
         """
         table, (first_row, first_line) = block.table, place
-        found = listed(table, self.every, block.violated, self.model.spec.holdout.key)
         done = Finished(table.records, len(table.malformed))
         bad = self._bad(block)
-        if len(found.places) or table.malformed:
+        if block.violated or table.malformed:
+            found = listed(table, self.every, block.violated, self.model.spec.holdout.key)
             done.violations = violation_lines(table, self.every, found, first_row, first_line)
             done.bad, done.bad_rows = bad_lines(table, source, self.every, found, first_row)
-            self._count(done, block, found, first_row, first_line)
+            self._count(done, block, first_row, first_line)
         done.profile = profile(table, self.model.contract, bad, self.model.spec.holdout.key, free, self._met)
         if good is not None:
             keep(table, self.model, bad, good)
@@ -153,8 +153,8 @@ class Judge:
                 bad[rows] = True
         return bad
 
-    def _count(self, done: Finished, block: Block, found: Violations, first_row: int, first_line: int | None) -> None:
-        table = block.table
+    def _count(self, done: Finished, block: Block, first_row: int, first_line: int | None) -> None:
+        table, salt = block.table, self.model.spec.holdout.key
         for item in table.malformed:
             # What was found, not the text: it may hold a restricted value in any place.
             line = None if first_line is None else first_line + item.line
@@ -163,12 +163,14 @@ class Judge:
             done.examples.setdefault(item.rule.id, []).append(example)
         for number, rows in block.violated:
             done.counts[number] = len(rows)
-            first = np.flatnonzero(found.checks == number)[:EXAMPLES]
-            places = found.places[first]
+            first = rows[:EXAMPLES]
+            places = table.places[first]
             lines = [None] * len(places) if first_line is None else (table.lines_of(places) + first_line).tolist()
             done.examples[number] = [
-                (first_row + place, line, found.texts[at])
-                for place, line, at in zip(places.tolist(), lines, first.tolist(), strict=True)
+                (first_row + place, line, text)
+                for place, line, text in zip(
+                    places.tolist(), lines, shown(table, self.every[number], first, salt), strict=True
+                )
             ]
 
 

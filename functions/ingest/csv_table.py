@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ingest import parsing, records
 from ingest.parsing import PAD, Fields, Positions
+from ingest.spans import Spans
 from ingest.tables import Table, Texts, malformed
 from interlock.contract import Contract
 
@@ -50,11 +50,11 @@ class CsvTable(Table):
         ]
         super().__init__(con, layout.contract, read, layout.decimal, layout.thousands)
 
-    def raw(self, places: Sequence[int]) -> list[bytes]:
+    def raw(self, places: Positions) -> list[Spans]:
         """The file's own bytes."""
-        data, starts, ends = self._block.data, self._split.starts[places], self._split.ends[places]
-        ends = ends - ((ends > starts) & (np.frombuffer(data, dtype=np.uint8)[ends - 1] == ord("\r")))
-        return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        starts, ends = self._split.starts[places], self._split.ends[places]
+        data = np.frombuffer(self._block.data, dtype=np.uint8)
+        return [Spans(data, starts, ends - starts - ((ends > starts) & (data[ends - 1] == ord("\r"))))]
 
     def lines_of(self, places: Positions) -> Positions:
         """Records may span lines, and blank lines lie between."""

@@ -23,6 +23,7 @@ from ingest.database import database
 from ingest.dataset import join
 from ingest.failure import WholeFile
 from ingest.judgement import Example, Finding, Problem
+from ingest.parsing import Bytes
 from ingest.profiling import free_texts
 from ingest.quarantine import LIST_HEADER, bad_header
 from ingest.source import Source, open_source
@@ -215,11 +216,13 @@ class _Run:
         if done.profile is not None:
             judged.profile = judged.profile.merged(done.profile) if judged.profile else done.profile
 
-    def _append(self, kind: str, name: str, header: bytes, body: bytes) -> None:
-        if body:
+    def _append(self, kind: str, name: str, header: bytes, body: Bytes | None) -> None:
+        if body is not None and len(body):
             path = self._scratch / name
             with path.open("ab") as file:
-                file.write(body if kind in self._judged.files else header + body)
+                if kind not in self._judged.files:
+                    file.write(header)
+                file.write(body.data)
             self._judged.files[kind] = path
 
     def _findings(self) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ingest import arrow, parsing, records, rules
 from ingest.parsing import PAD, Fields, Positions
+from ingest.spans import Spans
 from ingest.tables import Malformed, Table, Texts, malformed
 from interlock.contract import Contract
 from interlock.sql import text
@@ -70,10 +71,11 @@ class JsonTable(Table):
             con, contract, [_joined([part[index] for part in parts]) for index in range(len(contract.columns))]
         )
 
-    def raw(self, places: Sequence[int]) -> list[bytes]:
+    def raw(self, places: Positions) -> list[Spans]:
         """The lines."""
-        starts, ends = self._split.starts[places].tolist(), self._split.ends[places].tolist()
-        return [self._block.data[start:end].removesuffix(b"\r") for start, end in zip(starts, ends, strict=True)]
+        starts, ends = self._split.starts[places], self._split.ends[places]
+        data = np.frombuffer(self._block.data, dtype=np.uint8)
+        return [Spans(data, starts, ends - starts - ((ends > starts) & (data[ends - 1] == ord("\r"))))]
 
     def lines_of(self, places: Positions) -> Positions:
         """A record is a line; blank ones lie between."""

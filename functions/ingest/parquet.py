@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest import arrow, rules
+from ingest import arrow, rules, spans
 from ingest.failure import WholeFile
 from ingest.parsing import Positions
+from ingest.spans import Spans
 from ingest.streams import refused
 from ingest.tables import Table, Texts, tokens_of
 from interlock.contract import Column, ColumnType, Contract
@@ -34,6 +35,8 @@ _SAME = {
 _WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
 # Rows that the engine hands over at once, those that it works on at once, and bytes of a block, about.
 _AT_ONCE, _VECTOR, _BYTES = 131_072, 2_048, 64 << 20
+# What stands between two values of a line of CSV, by whether the first is there (2) and the second (1); at the ends.
+_BETWEEN, _ENDS, _QUOTE = (b",", b',"', b'",', b'","'), (b"", b'"'), 34
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
 
@@ -45,22 +48,17 @@ class ParquetTable(Table):
         self.places = np.arange(self.records)
         super().__init__(con, contract, [item if item.data is None else Texts.of(item) for item in found])
 
-    def raw(self, places: Sequence[int]) -> list[bytes]:
-        """The values as CSV."""
-        rows = np.array(places, dtype=np.int64)
-        names = [f"r{index}" for index in range(len(self.columns))]
-        texts = [
-            f"replace({name}, '\"', '\"\"')" if isinstance(read, Texts) else name
-            for name, read in zip(names, self._read, strict=True)
-        ]
-        cells = ", ".join(f"coalesce('\"' || {written} || '\"', '')" for written in texts)
-        query = f"SELECT concat_ws(',', {cells}) FROM {self._relation('picked', names, rows, rows)}"  # noqa: S608
-        lines = []
-        for (column,) in arrow.answers(self.con, query):
-            fields = Texts.of(column).fields
-            data = fields.data.tobytes()
-            lines += [data[low:high] for low, high in zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)]
-        return lines
+    def raw(self, places: Positions) -> list[Spans]:
+        """The values as CSV: in quotes, a missing one without."""
+        columns, before = [], np.zeros(len(places), dtype=np.int64)
+        for index, read in enumerate(self._read):
+            there = (read.there if isinstance(read, arrow.Column) else ~self.columns[index].missing)[places]
+            columns += [spans.of(_BETWEEN if index else _ENDS)[2 * before + there], self.spans(index, places)]
+            rows = columns[-1].holding(_QUOTE) if isinstance(read, Texts) else ()
+            if len(rows):
+                columns[-1] = columns[-1].put(rows, [text.replace(b'"', b'""') for text in columns[-1][rows].texts()])
+            before = there.astype(np.int64)
+        return [*columns, spans.of(_ENDS)[before]]
 
     def lines_of(self, places: Positions) -> Positions:
         """A Parquet file has no lines."""

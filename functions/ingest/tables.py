@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ingest import arrow, parsing, records, rules
+from ingest import arrow, parsing, records, rules, spans
 from ingest.categories import Categories
 from ingest.checks import number, typed
 from ingest.meaning import as_field, from_engine, meant
 from ingest.parsing import Fields, Mask, Positions, Values
+from ingest.spans import Spans
 from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
 
@@ -90,8 +91,8 @@ class Table(ABC):
             relation.release()
 
     @abstractmethod
-    def raw(self, places: Sequence[int]) -> list[bytes]:
-        """Records as they came, without their line end; Parquet's as CSV."""
+    def raw(self, places: Positions) -> list[Spans]:
+        """Records as they came, without their line end, in one part or several; Parquet's as CSV."""
 
     @abstractmethod
     def lines_of(self, places: Positions) -> Positions:
@@ -104,13 +105,17 @@ class Table(ABC):
 
     def texts(self, index: int, rows: Positions) -> list[str | None]:
         """A column's values in these rows as the file writes them, without quotes; None for a missing one."""
+        missing = self.columns[index].missing[rows].tolist()
+        written = self.spans(index, rows).texts()
+        return [None if absent else text.decode() for text, absent in zip(written, missing, strict=True)]
+
+    def spans(self, index: int, rows: Positions) -> Spans:
+        """The same as bytes; nothing for a missing one."""
         read = self._read[index]
         if isinstance(read, arrow.Column):
-            return self._written(index, read, rows)
-        fields, missing = read.fields.part(rows), self.columns[index].missing[rows]
-        data = fields.data.data
-        spans = zip(fields.starts.tolist(), fields.ends.tolist(), missing.tolist(), strict=True)
-        return [None if absent else str(data[start:end], "utf-8") for start, end, absent in spans]
+            return self._written(index, read, rows).only(read.there[rows])
+        fields = read.fields.part(rows)
+        return Spans(fields.data, fields.starts, fields.ends - fields.starts).only(~self.columns[index].missing[rows])
 
     def lengths(self, index: int) -> Positions:
         """Characters of a text column's texts [rows]; anything where one is missing.
@@ -161,17 +166,17 @@ class Table(ABC):
         found = [(value, count) for value, count in zip(known.texts, counts, strict=True) if count]
         return sorted(found, key=lambda item: (-item[1], item[0]))[:most]
 
-    def _written(self, index: int, read: arrow.Column, rows: Positions) -> list[str | None]:
-        """Values as the engine writes them; what Python writes alike is not asked for."""
-        column, values, there = self._contract.columns[index], read.values[rows], read.there[rows]
+    def _written(self, index: int, read: arrow.Column, rows: Positions) -> Spans:
+        """Values as the engine writes them; what is written alike here is not asked for. Anything for a missing one."""
+        column, values = self._contract.columns[index], read.values[rows]
+        if column.numeric and values.dtype.kind == "i":
+            return spans.numbers(values)
         if column.numeric:
-            texts = list(map(repr, values.tolist()))
-        elif column.type is ColumnType.DATE and (self.columns[index].there[rows] | ~there).all():
-            texts = np.datetime_as_string(values.astype("datetime64[D]")).tolist()
-        else:
-            found = self.con.execute(f"SELECT r{index} FROM {self._relation('picked', [f'r{index}'], rows, rows)}")  # noqa: S608
-            return [text for (text,) in found.fetchall()]
-        return [text if present else None for text, present in zip(texts, there.tolist(), strict=True)]
+            return spans.decimals(values, lambda places: [repr(value).encode() for value in values[places].tolist()])
+        if column.type is ColumnType.DATE and (self.columns[index].there[rows] | ~read.there[rows]).all():
+            return spans.days(values)
+        found = self.con.execute(f"SELECT r{index} FROM {self._relation('picked', [f'r{index}'], rows, rows)}")  # noqa: S608
+        return spans.of([(text or "").encode() for (text,) in found.fetchall()])
 
     def _texts(self, index: int) -> Texts:
         read = self._read[index]
@@ -222,8 +227,8 @@ class Table(ABC):
         """The engine's reading of the other fields; of a few numbers it takes longer to ask it than to read them."""
         if column.numeric and len(fields) <= _FEW:
             data = fields.data.data
-            spans = zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)
-            found = [number(str(data[start:end], "utf-8"), column, *self._marks) for start, end in spans]
+            pairs = zip(fields.starts.tolist(), fields.ends.tolist(), strict=True)
+            found = [number(str(data[start:end], "utf-8"), column, *self._marks) for start, end in pairs]
             kind = np.int64 if column.type is ColumnType.INTEGER else np.float64
             return np.array([value or 0 for value in found], dtype=kind), np.array(
                 [value is not None for value in found]
