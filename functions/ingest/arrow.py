@@ -251,7 +251,8 @@ class _Answer:
         values = self.memory(array.buffers[1], _TYPES[kind], first + rows + (kind == b"u"))[first:]
         if kind != b"u":
             return Column(there, values.astype(np.int64) if kind == b"tdD" else values)
-        data = np.zeros(int(values[-1] - values[0]) + 2 * PAD, dtype=np.uint8)
+        data = np.empty(int(values[-1] - values[0]) + 2 * PAD, dtype=np.uint8)
+        data[:PAD] = data[-PAD:] = 0
         data[PAD:-PAD] = self.memory(array.buffers[2], "u1", int(values[-1]))[values[0] :]
         return Column(there, values + (PAD - values[0]), data)
 

@@ -23,6 +23,7 @@ from ingest.database import database
 from ingest.dataset import join
 from ingest.failure import WholeFile
 from ingest.judgement import Example, Finding, Problem
+from ingest.memory import keep
 from ingest.parsing import Bytes
 from ingest.profiling import free_texts
 from ingest.quarantine import LIST_HEADER, bad_header
@@ -88,6 +89,7 @@ def judge(
         keys: whether the keys are written, for uniqueness across several files.
         doubled: rows (from 1), by rule, whose keys are known to be in an earlier file.
     """
+    keep()
     if isinstance(upload, Path):
         upload = LocalFile(upload)
     with database(memory_mb, scratch) as con:

@@ -53,10 +53,10 @@ class ParquetTable(Table):
         columns, before = [], np.zeros(len(places), dtype=np.int64)
         for index, read in enumerate(self._read):
             there = (read.there if isinstance(read, arrow.Column) else ~self.columns[index].missing)[places]
-            columns += [spans.of(_BETWEEN if index else _ENDS)[2 * before + there], self.spans(index, places)]
-            rows = columns[-1].holding(_QUOTE) if isinstance(read, Texts) else ()
-            if len(rows):
-                columns[-1] = columns[-1].put(rows, [text.replace(b'"', b'""') for text in columns[-1][rows].texts()])
+            values = self.spans(index, places)
+            if isinstance(read, Texts) and len(rows := values.holding(_QUOTE)):
+                values = values.put(rows, [text.replace(b'"', b'""') for text in values[rows].texts()])
+            columns += [spans.of(_BETWEEN if index else _ENDS)[2 * before + there], values]
             before = there.astype(np.int64)
         return [*columns, spans.of(_ENDS)[before]]
 

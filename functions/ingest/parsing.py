@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 PAD = 64
 # Rows at a time: what is computed on the way stays in the processor's cache.
-_SLICE = 1 << 14
+_SLICE = 1 << 15
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]

@@ -28,7 +28,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 _WORDS = {8: np.uint8, 16: np.uint16, 32: np.uint32, PAD: np.uint64}
 # Texts at a time: what is computed on the way stays in the processor's cache.
-_SLICE = 1 << 14
+_SLICE = 1 << 15
 _MOST = 64
 _LAST = 127
 _DIGITS = ((48, 57),)

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
-
-import duckdb
+from typing import TYPE_CHECKING, BinaryIO
 
 from ingest import rules
 from ingest.failure import WholeFile
@@ -21,6 +19,9 @@ from ingest.footer import MAGIC, TAIL, Footer
 from ingest.streams import LocalFile, Peeked, Upload, refused
 from interlock.database import damaged
 from interlock.sql import text
+
+if TYPE_CHECKING:
+    import duckdb
 
 _CHUNK = 1 << 20
 # Bytes of the row groups of a piece, at least; less than is read ahead.

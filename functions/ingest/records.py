@@ -21,7 +21,7 @@ from ingest.failure import WholeFile
 from ingest.parsing import Bytes, Mask, Positions
 
 _NEWLINE, _RETURN = 10, 13
-_BLOCK = 4 << 20
+_BLOCK = 8 << 20
 # A record that spans lines may be this long before its quote counts as left open.
 _LONGEST = 1 << 20
 _MAX_LINE = 16_000_000

@@ -115,7 +115,8 @@ class Table(ABC):
         if isinstance(read, arrow.Column):
             return self._written(index, read, rows).only(read.there[rows])
         fields = read.fields.part(rows)
-        return Spans(fields.data, fields.starts, fields.ends - fields.starts).only(~self.columns[index].missing[rows])
+        starts = np.asarray(fields.starts, dtype=np.int64)
+        return Spans(fields.data, starts, fields.ends - starts).only(~self.columns[index].missing[rows])
 
     def lengths(self, index: int) -> Positions:
         """Characters of a text column's texts [rows]; anything where one is missing.
