@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.categories import Categories
 from ingest.checks import Check, Spelled
 from ingest.dataset import keep
 from ingest.parsing import Bytes, Mask, Positions
@@ -66,7 +65,7 @@ class Judge:
     def __init__(self, model: DeployedModel, every: Sequence[Check]) -> None:
         self.model = model
         self.every = every
-        self._met: dict[int, Categories] = {}
+        self._met = {check.index: check.listed for check in every if check.index is not None and check.listed}
 
     def judge(self, con: duckdb.DuckDBPyConnection, reader: Reader) -> Block:
         """Read a block and hold it against the rules of one row."""
@@ -81,9 +80,17 @@ class Judge:
             for number, check in enumerate(self.every)
             if check.spelled is not None and check.index is not None
         ]
-        violated += self._by_engine(
-            table, [number for number, check in enumerate(self.every) if check.condition and not check.spelled]
-        )
+        violated += [
+            (number, np.flatnonzero((table.numbered(check.index, check.listed) < 0) & table.columns[check.index].there))
+            for number, check in enumerate(self.every)
+            if check.listed is not None and check.index is not None
+        ]
+        left = [
+            number
+            for number, check in enumerate(self.every)
+            if check.condition and check.spelled is None and check.listed is None
+        ]
+        violated += self._by_engine(table, left)
         keys = {number: keys_of(table, check.key) for number, check in enumerate(self.every) if check.key}
         return Block(table, [(number, rows) for number, rows in sorted(violated, key=_number) if len(rows)], keys)
 

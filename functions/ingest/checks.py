@@ -40,8 +40,8 @@ class Check:
 
     The rows are those for which the SQL `condition` is true, or those that `test` marks in the column, or (`key`) all
     but the first with the same values in the columns of these indices. What `condition` says of a text that is there,
-    `spelled` finds in its bytes: the rows that it marks and those that it leaves to `condition`. `quality` is the id of
-    the contract's quality rule that it counts for.
+    `spelled` finds in its bytes: the rows that it marks and those that it leaves to `condition`; or they are those
+    whose text is not one of `listed`. `quality` is the id of the contract's quality rule that it counts for.
     """
 
     rule: rules.Rule
@@ -51,6 +51,7 @@ class Check:
     condition: str = ""
     test: Callable[[Values], Mask] | None = None
     spelled: Spelled | None = None
+    listed: Categories | None = None
     key: tuple[int, ...] = ()
     quality: str = ""
 
@@ -157,8 +158,9 @@ def _of_column(index: int, column: Column) -> Iterator[Check]:
         condition: str = "",
         test: Callable[[Values], Mask] | None = None,
         spelled: Spelled | None = None,
+        listed: Categories | None = None,
     ) -> Check:
-        return Check(rule, index, column, column.severity_of(rule.id), condition, test, spelled)
+        return Check(rule, index, column, column.severity_of(rule.id), condition, test, spelled, listed)
 
     value = f"v{index}"
     there = f"{value} IS NOT NULL"
@@ -187,11 +189,11 @@ def _of_column(index: int, column: Column) -> Iterator[Check]:
         yield found(rules.TIMEZONE, f"{there} AND {'NOT ' if column.timezone else ''}{zoned}")
     if column.allowed is not None and column.numeric:
         kind = np.int64 if column.type is ColumnType.INTEGER else np.float64
-        listed = np.array([kind(item) for item in column.allowed], dtype=kind)
-        yield found(rules.ALLOWED, test=lambda values: values.there & ~np.isin(np.asarray(values.values), listed))
+        every = np.array([kind(item) for item in column.allowed], dtype=kind)
+        yield found(rules.ALLOWED, test=lambda values: values.there & ~np.isin(np.asarray(values.values), every))
     elif column.allowed is not None:
-        spelled = _unlisted(column.allowed) if column.type is ColumnType.STRING else None
-        yield found(rules.ALLOWED, f"{there} AND {_not_among(index, column, column.allowed)}", spelled=spelled)
+        listed = _listed(column.allowed) if column.type is ColumnType.STRING else None
+        yield found(rules.ALLOWED, f"{there} AND {_not_among(index, column, column.allowed)}", listed=listed)
 
 
 def _of_text(value: str, column: Column) -> Iterator[tuple[rules.Rule, str, Spelled | None]]:
@@ -209,14 +211,10 @@ def _of_text(value: str, column: Column) -> Iterator[tuple[rules.Rule, str, Spel
         yield rules.FORMAT, f"NOT ({right})", None
 
 
-def _unlisted(allowed: tuple[str, ...]) -> Spelled | None:
-    """Which texts are not in the list; None when the list holds longer ones than can be looked up."""
+def _listed(allowed: tuple[str, ...]) -> Categories | None:
+    """The texts of a list; None when it holds longer ones than can be looked up."""
     listed = Categories(allowed)
-
-    def spelled(fields: Fields) -> tuple[Mask, Mask]:
-        return listed.find(fields) < 0, np.zeros(len(fields), dtype=bool)
-
-    return spelled if len(listed.texts) == len(allowed) else None
+    return listed if len(listed.texts) == len(allowed) else None
 
 
 def _not_among(index: int, column: Column, allowed: tuple[str, ...]) -> str:

@@ -32,7 +32,7 @@ def _word(byte: int) -> np.uint64:
 
 _ZEROS, _SIXES, _HIGH, _THREES = _word(0x30), _word(0x06), _word(0xF0), _word(0x33)
 _TOP, _REST = _word(0x80), _word(0x7F)
-_8, _16, _32, _4, _10, _56 = (np.uint64(number) for number in (8, 16, 32, 4, 10, 56))
+_8, _16, _32, _4, _10, _56, _64, _255 = (np.uint64(number) for number in (8, 16, 32, 4, 10, 56, 64, 255))
 _PAIRS, _BY_100, _BY_10000 = (
     np.uint64(number) for number in (0x000000FF000000FF, 0x000F424000000064, 0x0000271000000001)
 )
@@ -41,6 +41,8 @@ _LAST = np.array([(0xFFFFFFFFFFFFFFFF << (64 - 8 * n)) & 0xFFFFFFFFFFFFFFFF for 
 _FIRST = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 _POWERS = 10.0 ** np.arange(16)
 _DASH, _COLON, _Z = 45, 58, 90
+# Where yyyy, MM and dd stand in yyyyMMdd.
+_YEAR, _MONTH, _DAY = (np.uint64(bits) for bits in (0xFFFFFFFF, 0xFFFF << 32, 0xFFFF << 48))
 _YEARS = range(1000, 10_000)
 _MONTHS = np.arange("1000-01", "10000-01", dtype="datetime64[M]")
 _FIRST_DAYS = _MONTHS.astype("datetime64[D]").astype(np.int64)
@@ -150,7 +152,11 @@ def _digits(word: Words, count: Positions) -> tuple[Words, Mask]:
     JSON per Second"), a column at a time.
     """
     used = _LAST[count]
-    word = (word & used) | (_ZEROS & ~used)
+    return _eight((word & used) | (_ZEROS & ~used))
+
+
+def _eight(word: Words) -> tuple[Words, Mask]:
+    """All eight characters of each word as a number, and whether all of them are digits."""
     good = ((word & _HIGH) | (((word + _SIXES) & _HIGH) >> _4)) == _THREES
     word = word - _ZEROS
     word = word * _10 + (word >> _8)
@@ -158,10 +164,19 @@ def _digits(word: Words, count: Positions) -> tuple[Words, Mask]:
     return word, good
 
 
+def _begun(fields: Fields, last: Words, length: Positions) -> npt.NDArray[Any]:
+    """The fields' first characters; of those of up to eight it is in the word that they end with."""
+    first = (last >> (_64 - (_8 * length.view(np.uint64)))) & _255
+    long = np.flatnonzero(length > 8)
+    first[long] = fields.data[fields.starts[long]]
+    return first
+
+
 def _integers(fields: Fields) -> Read:
-    minus = (fields.data[fields.starts] == _DASH) & (fields.ends > fields.starts)
-    length = fields.ends - fields.starts - minus
-    number, good = _digits(fields.words[fields.ends - 8], np.minimum(length, 8))
+    length, last = fields.ends - fields.starts, fields.words[fields.ends - 8]
+    minus = _begun(fields, last, length) == _DASH
+    length -= minus
+    number, good = _digits(last, np.minimum(length, 8))
     good &= (length > 0) & (length <= 16)
     if length.max() > 8:
         high, digits = _digits(fields.words[fields.ends - 16], np.clip(length - 8, 0, 8))
@@ -171,9 +186,23 @@ def _integers(fields: Fields) -> Read:
 
 
 def _decimals(fields: Fields, mark: np.uint64) -> Read:
-    minus = (fields.data[fields.starts] == _DASH) & (fields.ends > fields.starts)
-    length = fields.ends - fields.starts - minus
-    last = fields.words[fields.ends - 8]
+    length, last = fields.ends - fields.starts, fields.words[fields.ends - 8]
+    long = np.flatnonzero(length > 8)
+    if not len(long):
+        return _marked(fields, last, None, length, mark)
+    if len(long) > len(length) // 2:
+        return _marked(fields, last, fields.words[fields.ends - 16], length, mark)
+    # A second word is read for the few that are longer than one.
+    values, good = _marked(fields, last, None, length, mark)
+    part = fields.part(long)
+    values[long], good[long] = _marked(part, last[long], part.words[part.ends - 16], length[long], mark)
+    return values, good
+
+
+def _marked(fields: Fields, last: Words, before: Words | None, length: Positions, mark: np.uint64) -> Read:
+    """Decimals that end in these words, `before` the eight characters in front of them; None: these do not count."""
+    minus = _begun(fields, last, length) == _DASH
+    length = length - minus
     # The highest bit of each byte that is the mark (Mycroft's test); what lies before the field does not count.
     other = last ^ mark
     marks = ~(((other & _REST) + _REST) | other | _REST) & _LAST[np.clip(length, 0, 8)]
@@ -181,14 +210,13 @@ def _decimals(fields: Fields, mark: np.uint64) -> Read:
     # The mark's byte from the binary exponent: a single bit is exact in a float64.
     after = np.where(pointed, 7 - ((np.frexp(marks.astype(np.float64))[1] - 1) >> 3), 0)
     keep = _LAST[after]
-    long = bool(length.max() > 8)
-    before = fields.words[fields.ends - 16] if long else np.zeros_like(last)
     digits = length - pointed
     # Without the mark: the characters before it move up by one.
-    closed = np.where(pointed, (last & keep) | ((last << _8) & ~keep) | (before >> _56), last)
+    moved = (last << _8) & ~keep
+    closed = np.where(pointed, (last & keep) | (moved if before is None else moved | (before >> _56)), last)
     number, good = _digits(closed, np.clip(digits, 0, 8))
     good &= (digits > 0) & (digits < 16) & (length <= 16)
-    if long:
+    if before is not None:
         high, rest = _digits(np.where(pointed, before << _8, before), np.clip(digits - 8, 0, 8))
         number, good = number + high * np.uint64(10**8), good & rest
     value = number.astype(np.float64) / _POWERS[after]
@@ -199,10 +227,12 @@ def _dates(fields: Fields, good: Mask) -> Read:
     """Days of the dates that begin at the fields' starts; only those that are `good` have ten characters."""
     start, end = fields.words[fields.starts], fields.words[fields.starts + 2]
     dashes = ((start >> _32) & np.uint64(0xFF) == _DASH) & (start >> _56 == _DASH)
-    year, is_year = _digits(start << _32, np.full(len(fields), 4))
-    month, is_month = _digits(start << _8, np.full(len(fields), 2))
-    day, is_day = _digits(end, np.full(len(fields), 2))
-    good = good & dashes & is_year & is_month & is_day & (year >= _YEARS.start) & (month >= 1) & (month <= 12)
+    written, digits = _eight((start & _YEAR) | ((start >> _8) & _MONTH) | (end & _DAY))
+    months = written // np.uint64(100)
+    day = written - months * np.uint64(100)
+    year = months // np.uint64(100)
+    month = months - year * np.uint64(100)
+    good = good & dashes & digits & (year >= _YEARS.start) & (month >= 1) & (month <= 12)
     place = np.where(good, (year - _YEARS.start) * 12 + month - 1, 0).astype(np.int64)
     good &= (day >= 1) & (day <= _LENGTHS[place])
     return _FIRST_DAYS[place] + day.astype(np.int64) - 1, good

@@ -81,6 +81,7 @@ class Table(ABC):
         self._contract, self._read, self._marks = contract, read, (decimal, thousands)
         self._views: dict[int, npt.NDArray[Any]] = {}
         self._going_on: dict[int, npt.NDArray[np.int32] | None] = {}
+        self._numbered: dict[int, tuple[Categories, npt.NDArray[np.int32]]] = {}
         self._kept: list[arrow.Relation] = []
         self.columns = [self._values(index, column) for index, column in enumerate(contract.columns)]
 
@@ -140,10 +141,16 @@ class Table(ABC):
         """The bytes of a text column's texts [rows]; anything where one is missing."""
         return self._texts(index).fields
 
+    def numbered(self, index: int, known: Categories) -> npt.NDArray[np.int32]:
+        """Which of these texts is in a text column [rows], -1 for another; anything where one is missing."""
+        if index not in self._numbered or self._numbered[index][0] is not known:
+            self._numbered[index] = known, known.find(self.spelled(index))
+        return self._numbered[index][1]
+
     def distinct(self, index: int, rows: int) -> tuple[int, int]:
         """How many of the first rows have a text in a text column, and how many different ones."""
         there = np.flatnonzero(self.columns[index].there[:rows])
-        return len(there), len(set(self.texts(index, there)))
+        return len(there), len(set(self.spans(index, there).texts()))
 
     def counted(self, index: int, rows: Mask, most: int, met: dict[int, Categories]) -> list[tuple[str, int]]:
         """The most frequent texts of a text column among these rows [rows], and how often each is there.
@@ -151,8 +158,8 @@ class Table(ABC):
         Counted by the texts that were `met` so far, by column; by the engine when they are many.
         """
         places, fields = np.flatnonzero(rows), self.spelled(index)
-        known = met.get(index) or Categories(self._contract.columns[index].allowed or ())
-        numbers = known.find(fields.part(places))
+        known = met.get(index) or Categories(())
+        numbers = self.numbered(index, known)[places]
         while len(new := np.flatnonzero(numbers < 0)):
             texts = {str(value) for value in self.texts(index, places[new[:_SAMPLE]])}
             more = Categories([*known.texts, *sorted(texts)])
