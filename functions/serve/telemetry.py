@@ -50,16 +50,18 @@ def embedded(values: dict[str, float], model: str | None = None) -> dict[str, An
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
-    dimensions = {"service": "serve", "model": model} if model else {"service": "serve"}
-    told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": _directives((*dimensions,), (*values,))}
+    dimensions, directives = _counting(model, (*values,))
+    told = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": directives}
     return {"_aws": told, **dimensions, **values}
 
 
 @lru_cache
-def _directives(dimensions: tuple[str, ...], names: tuple[str, ...]) -> msgspec.Raw:
-    """What CloudWatch is to make of the fields: the same in every line that counts the same."""
+def _counting(model: str | None, names: tuple[str, ...]) -> tuple[dict[str, str], msgspec.Raw]:
+    """Whose the fields are and what CloudWatch is to make of them: the same in every line that counts the same."""
+    dimensions = {"service": "serve", "model": model} if model else {"service": "serve"}
     metrics = [{"Name": name} for name in names]
-    return msgspec.Raw(encode([{"Namespace": "Interlock", "Dimensions": [dimensions], "Metrics": metrics}]))
+    told = [{"Namespace": "Interlock", "Dimensions": [[*dimensions]], "Metrics": metrics}]
+    return dimensions, msgspec.Raw(encode(told))
 
 
 def metrics(values: dict[str, float], model: str | None = None) -> bytes:
