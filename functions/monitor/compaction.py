@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,13 +14,12 @@ from interlock import keys
 from interlock.aws.objects import Objects
 from interlock.database import connect
 from interlock.sql import text
-from monitor.fetching import whole
+from monitor.fetching import compacted, whole
 
 FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
 # A file of so many rows is left alone; so many small files are taken at a time.
 _LARGE = 500_000
 _BATCH = 1000
-_COMPACT = re.compile(r"/compact-(\d+)-[0-9a-f]{32}\.parquet$")
 
 
 def compact(data: Objects, model: str, day: date, memory_mb: int = 1024) -> int:
@@ -30,7 +28,7 @@ def compact(data: Objects, model: str, day: date, memory_mb: int = 1024) -> int:
     The larger file is written before the small ones go. A death in between, or two of these at once, leave rows twice,
     which the next compaction and every check take once; no row is ever missing. A file that cannot be read stays.
     """
-    small = [key for key in data.keys(keys.captures(model, day, "")) if _rows(key) < _LARGE]
+    small = [key for key in data.keys(keys.captures(model, day, "")) if compacted(key) < _LARGE]
     gone = 0
     for start in range(0, len(small), _BATCH):
         batch = small[start : start + _BATCH]
@@ -72,9 +70,3 @@ def _fetched(data: Objects, batch: list[str], scratch: Path) -> Iterator[tuple[s
     for key, path in zip(batch, paths, strict=True):
         if whole(path):
             yield key, path
-
-
-def _rows(key: str) -> int:
-    """How many rows a compacted file has by its name; 0 of one that the log's subscription has written."""
-    found = _COMPACT.search(key)
-    return int(found[1]) if found else 0

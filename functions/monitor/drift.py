@@ -97,7 +97,15 @@ def check(
             chosen = choose(con, fetched.files, model, champion.version, last, at)
         rows, window, estimated = chosen.rows, Window((), None, ()), {}
         if fetched.files and (wanted is None or rows >= wanted):
-            traffic = Traffic(fetched.files, champion.version, chosen.start, chosen.end, scratch, memory_mb)
+            traffic = Traffic(
+                fetched.files,
+                champion.version,
+                chosen.start,
+                chosen.end,
+                scratch,
+                memory_mb,
+                distinct=fetched.distinct,
+            )
             rows, window = traffic.rows, count(traffic, model, reference)
             estimated = estimate(traffic, model, reference) if rows >= model.spec.monitoring.drift.min_rows else {}
         drift = judge(window.columns, rows, model.spec.monitoring.drift, window.together, window.segments)

@@ -28,8 +28,10 @@ class Traffic:
         end: datetime,
         scratch: Path,
         memory_mb: int = 1024,
+        *,
+        distinct: bool = False,
     ) -> None:
-        """As `interlock.database.connect`."""
+        """As `interlock.database.connect`; `distinct` files are known to hold each prediction once."""
         self._con = connect(memory_mb, scratch, threads=None)
         condition = (
             f"version = {version} AND time > TIMESTAMP '{start.replace(tzinfo=None)}'"
@@ -42,19 +44,22 @@ class Traffic:
         ]
         every = f"(SELECT * FROM read_parquet([{_listed(files)}], union_by_name=true) WHERE {condition})"  # noqa: S608
         self.columns = {name for name, *_ in self._con.execute(f"DESCRIBE {every[1:-1]}").fetchall()}
-        seen = self.numpy("hash(request_id, row) AS seen", every)["seen"]
-        self.rows = len(seen)
-        seen.sort()
-        if (seen[1:] == seen[:-1]).any():
-            # Equal hashes are rare, unless the log came twice: only then each row is looked at.
+        if not distinct and self._doubled(every):
             self._con.execute(f"CREATE TABLE traffic AS SELECT DISTINCT ON (request_id, row) * FROM {every}")  # noqa: S608
             every = "traffic"
-            (self.rows,) = self._con.execute("SELECT count(*) FROM traffic").fetchall()[0]
+        (self.rows,) = self._con.execute(f"SELECT count(*) FROM {every}").fetchall()[0]  # noqa: S608
+        if every == "traffic":
             self._parts = [
                 f"(SELECT * FROM traffic WHERE rowid >= {first} AND rowid < {first + _CHUNK})"  # noqa: S608
                 for first in range(0, self.rows, _CHUNK)
             ]
         self._every = every
+
+    def _doubled(self, every: str) -> bool:
+        """Whether a prediction may be there twice: equal hashes are rare, unless the log came twice."""
+        seen = self.numpy("hash(request_id, row) AS seen", every)["seen"]
+        seen.sort()
+        return bool((seen[1:] == seen[:-1]).any())
 
     def chunks(self, chosen: str, condition: str = "true") -> Iterator[dict[str, Array]]:
         """The chosen columns, some hundred thousand rows at a time."""

@@ -37,7 +37,8 @@ def case_check(folder: Path, captures: str = "captures.parquet") -> Any:
 
     model = DeployedModel.from_json((folder / "model.json").read_text())
     reference = Reference.from_json((folder / "reference.json").read_text())
-    traffic = Traffic([folder / captures], 1, AT - timedelta(days=1), AT, folder, 1024)
+    # One compacted file, as the step before the check leaves a day.
+    traffic = Traffic([folder / captures], 1, AT - timedelta(days=1), AT, folder, 1024, distinct=True)
     window = count(traffic, model, reference)
     drift = judge(window.columns, traffic.rows, model.spec.monitoring.drift, window.together)
     return {column.column: column.statistics for column in drift.columns}

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from monitor import compact
+from monitor.fetching import fetch
 from tests.unit.monitor.world import AT, HOUR, Context, World, make, model, people
 
 
@@ -44,6 +45,19 @@ def test_later_files_join_the_compacted_one(world: World) -> None:
     assert compacted(world) == 2
     assert len(captures(world)) == 1
     assert world.result(world.check()).drift.rows == 650
+
+
+def test_what_the_log_brings_again_after_it_counts_once(world: World, tmp_path: Path) -> None:
+    def distinct() -> bool:
+        (folder := tmp_path / str(len(captures(world)))).mkdir()
+        return fetch(world.data, "loans", AT - 24 * HOUR, AT, folder).distinct
+
+    assert not distinct()
+    compacted(world)
+    assert distinct(), "the one file that compaction made holds nothing twice, which nobody has to look for"
+    world.answer(people(50, seed=3), request="r3")
+    assert not distinct()
+    assert world.result(world.check()).drift.rows == 600
 
 
 def test_a_death_between_writing_and_removing_counts_nothing_twice(
