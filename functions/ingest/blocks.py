@@ -15,8 +15,9 @@ from ingest.dataset import keep
 from ingest.parsing import Bytes, Mask, Positions
 from ingest.profiling import profile
 from ingest.quarantine import bad_lines, listed, shown, violation_lines
+from ingest.row_keys import keys_of
 from ingest.source import Reader, Source
-from ingest.tables import Table, keys_of
+from ingest.tables import Table
 from ingest.uniqueness import Keys
 from interlock.contract import Severity
 from interlock.models import DeployedModel

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest import parsing, records
+from ingest.forms import Form
 from ingest.parsing import PAD, Fields, Positions
 from ingest.spans import Spans
 from ingest.tables import Table, Texts, malformed
@@ -22,7 +23,7 @@ class Layout:
     """How the file's records map to the contract: `fields[i]` is the place of the contract's column i in a record."""
 
     contract: Contract
-    form: records.Form
+    form: Form
     fields: tuple[int, ...]
     decimal: str = "."
     thousands: str | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest import arrow, parsing, records, rules
+from ingest.forms import Form
 from ingest.parsing import PAD, Fields, Positions
 from ingest.spans import Spans
 from ingest.tables import Malformed, Table, Texts, malformed
@@ -17,7 +18,7 @@ from interlock.sql import text
 if TYPE_CHECKING:
     import duckdb
 
-LINES = records.Form(None, None, 1)
+LINES = Form(None, None, 1)
 
 
 class JsonTable(Table):

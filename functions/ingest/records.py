@@ -8,22 +8,20 @@ that starts with a quote that never closes ends with its line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ingest import rules
 from ingest.failure import WholeFile
+from ingest.forms import LONGEST, Form, Split
+from ingest.one_by_one import one_by_one
 from ingest.parsing import Bytes, Mask, Positions
 
 _NEWLINE, _RETURN = 10, 13
 _BLOCK = 8 << 20
-# A record that spans lines may be this long before its quote counts as left open.
-_LONGEST = 1 << 20
 _MAX_LINE = 16_000_000
 
 
@@ -32,39 +30,6 @@ class Stream(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes; none at the end."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """How records are written: one byte between fields, one around them, so many fields a record.
-
-    `quote` is None when nothing is quoted, `delimiter` too when every line is a record of one field (JSON Lines).
-    """
-
-    delimiter: bytes | None
-    quote: bytes | None
-    fields: int
-
-
-@dataclass
-class Split:
-    """Where a block's records lie; blank lines are no records. Positions are bytes from the block's beginning.
-
-    `starts` and `ends` are those of the records [records], `lines` their physical lines from the block's first
-    [records], `counts` their numbers of fields, 0 for a quote left open [records]. `whole` are the records with the
-    right number of fields; `field_starts` and `field_ends` [fields, whole] are their values' places without quotes, and
-    `doubled` the (field, place in `whole`) of values in which a quote is written twice. `breaks` counts line breaks.
-    """
-
-    starts: Positions
-    ends: Positions
-    lines: Positions
-    counts: Positions
-    whole: Positions
-    field_starts: npt.NDArray[np.int32]
-    field_ends: npt.NDArray[np.int32]
-    doubled: list[tuple[int, int]]
-    breaks: int
 
 
 @dataclass
@@ -138,7 +103,7 @@ def _cut(data: bytes, form: Form, *, end: bool) -> tuple[Block, int]:
     if form.quote is None or form.quote not in data:
         used = data.rfind(b"\n") + 1
         return Block(data[:used]), used
-    found, used = _quoted(data, form, end=end) or _one_by_one(data, form, end=end)
+    found, used = _quoted(data, form, end=end) or one_by_one(data, form, end=end)
     return Block(data[:used], found), used
 
 
@@ -166,7 +131,7 @@ def _quoted(data: bytes, form: Form, *, end: bool) -> tuple[Split, int] | None:
     newlines = body == _NEWLINE
     breaks: Mask = newlines & ~within
     used = len(data) - int(np.argmax(breaks[::-1])) if breaks.any() else 0
-    if used < len(data) and (end or len(data) - used > _LONGEST):
+    if used < len(data) and (end or len(data) - used > LONGEST):
         return None
     body, quotes, within, newlines, breaks = body[:used], quotes[:used], within[:used], newlines[:used], breaks[:used]
     opening, closing = np.flatnonzero(quotes & within), np.flatnonzero(quotes & ~within)
@@ -176,7 +141,7 @@ def _quoted(data: bytes, form: Form, *, end: bool) -> tuple[Split, int] | None:
     line_ends = np.flatnonzero(newlines)
     found = _columns(body, separators, breaks, form.fields, np.searchsorted(line_ends, np.flatnonzero(breaks), "right"))
     several = np.searchsorted(line_ends, found.ends) > np.searchsorted(line_ends, found.starts)
-    if (several & ((found.counts != form.fields) | (found.ends - found.starts > _LONGEST))).any():
+    if (several & ((found.counts != form.fields) | (found.ends - found.starts > LONGEST))).any():
         return None
     _unquote(body, found, form.quote[0])
     doubled = opening[(opening > 0) & (body[opening - 1] == form.quote[0])]
@@ -256,75 +221,3 @@ def _places(found: Split, positions: Positions) -> list[tuple[int, int]]:
         if field >= 0 and position < found.field_ends[field, row]:
             places.add((field, row))
     return sorted(places)
-
-
-def _one_by_one(data: bytes, form: Form, *, end: bool) -> tuple[Split, int]:
-    """The records of a block whose quotes are not to be trusted, and how many bytes they take."""
-    assert form.delimiter is not None  # noqa: S101
-    assert form.quote is not None  # noqa: S101
-    one_field = _field(form.delimiter, form.quote)
-    found: list[tuple[int, int, int, int]] = []
-    values: list[list[tuple[int, int]]] = []
-    start, line = 0, 0
-    while (newline := data.find(b"\n", start)) >= 0:
-        stop = newline
-        spans = _values(data, start, stop, one_field, form)
-        if spans is None and not end and len(data) - start <= _LONGEST:
-            # Its quote may be closed by what has not been read yet.
-            break
-        if spans is not None:
-            stop = data.index(b"\n", spans[-1][1])
-            if stop > newline and len(spans) != form.fields:
-                spans, stop = None, newline
-        if data[start:stop] not in {b"", b"\r"}:
-            found.append((start, stop, line, len(spans or ())))
-            if spans is not None and len(spans) == form.fields:
-                values.append(spans)
-        line += data.count(b"\n", start, stop + 1)
-        start = stop + 1
-    starts, ends, lines, counts = np.array(found, dtype=np.int64).reshape(-1, 4).T
-    bounds = np.array(values, dtype=np.int32).reshape(-1, form.fields, 2)
-    split_up = Split(
-        starts=starts,
-        ends=ends,
-        lines=lines,
-        counts=counts,
-        whole=np.flatnonzero(counts == form.fields),
-        field_starts=np.ascontiguousarray(bounds[:, :, 0].T),
-        field_ends=np.ascontiguousarray(bounds[:, :, 1].T),
-        doubled=[],
-        breaks=line,
-    )
-    for row, spans in enumerate(values):
-        for field, (low, high) in enumerate(spans):
-            if data[low : low + 1] == form.quote:
-                split_up.field_starts[field, row] += 1
-                split_up.field_ends[field, row] -= 1
-                if form.quote in data[low + 1 : high - 1]:
-                    split_up.doubled.append((field, row))
-    return split_up, start
-
-
-def _values(
-    data: bytes, start: int, end_of_line: int, one_field: re.Pattern[bytes], form: Form
-) -> list[tuple[int, int]] | None:
-    """Where the values of the record at `start` lie, quotes included; None when a quote stays open."""
-    spans, position, limit = [], start, min(len(data), max(end_of_line + 1, start + _LONGEST))
-    while match := one_field.match(data, position, limit):
-        spans.append(match.span())
-        position = match.end()
-        if data[position : position + 2] == b"\r\n" or data[position : position + 1] == b"\n":
-            return spans
-        if data[position : position + 1] != form.delimiter:
-            break
-        position += 1
-    return None
-
-
-def _field(delimiter: bytes, quote: bytes) -> re.Pattern[bytes]:
-    """One field: quoted, or up to the delimiter; a quote inside an unquoted one is a character like any other."""
-    mark, sign = re.escape(delimiter), re.escape(quote)
-    return re.compile(
-        rb"%b(?>[^%b]*(?:%b%b[^%b]*)*)%b(?=%b|\r?\n)|(?!%b)[^%b\n]*?(?=%b|\r?\n)"
-        % (sign, sign, sign, sign, sign, sign, mark, sign, mark, mark)
-    )

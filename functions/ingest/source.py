@@ -13,10 +13,11 @@ from ingest import rules
 from ingest.arrow import Column
 from ingest.csv_table import CsvTable, Layout
 from ingest.failure import WholeFile
+from ingest.forms import Form
 from ingest.json_lines import LINES, JsonTable
 from ingest.parquet import ParquetTable, kinds_of, rows_of
 from ingest.pieces import pieces
-from ingest.records import Block, Form, Stream, blocks
+from ingest.records import Block, Stream, blocks
 from ingest.streams import Peeked, Upload, as_utf8, unpacked
 from ingest.tables import Table
 from interlock.contract import Contract, Dialect

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ingest import arrow, parsing, records, rules, spans
+from ingest import arrow, parsing, rules, spans
 from ingest.categories import Categories
 from ingest.checks import number, typed
+from ingest.forms import Split
 from ingest.meaning import as_field, from_engine, meant
 from ingest.parsing import Fields, Mask, Positions, Values
 from ingest.spans import Spans
-from ingest.uniqueness import Keys
 from interlock.contract import Column, ColumnType, Contract
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def csv_line(values: Sequence[str | None]) -> str:
     return ",".join("" if value is None else '"' + value.replace('"', '""') + '"' for value in values)
 
 
-def malformed(split: records.Split, undecodable: list[int], fields: int) -> list[Malformed]:
+def malformed(split: Split, undecodable: list[int], fields: int) -> list[Malformed]:
     """The records that have not so many fields, or are not UTF-8."""
     wrong = set(np.flatnonzero(split.counts != fields).tolist())
     found = []
@@ -287,28 +287,3 @@ def malformed(split: records.Split, undecodable: list[int], fields: int) -> list
             rule, what = rules.OPEN_QUOTE, "a quote that is not closed, or text after it"
         found.append(Malformed(place, int(split.lines[place]), rule, what))
     return found
-
-
-def keys_of(table: Table, key: tuple[int, ...]) -> tuple[Positions, Keys]:
-    """The rows that have a value in each of these columns, and their keys."""
-    there = np.logical_and.reduce([table.columns[index].there for index in key])
-    rows = np.flatnonzero(there)
-    values = table.columns[key[0]].values
-    if len(key) == 1 and values is not None:
-        # Minus zero is zero.
-        plain = values[rows] + 0.0 if values.dtype.kind == "f" else values[rows].astype(np.int64)
-        return rows, Keys.of(plain)
-    # The length in front of each part keeps adjacent ones apart.
-    parts = " || ".join(f"strlen({part}) || ':' || {part}" for part in (_key_text(table, index) for index in key))
-    present = " AND ".join(f"v{index} IS NOT NULL" for index in key)
-    found = table.con.execute(
-        f"SELECT nth, CAST(k >> 64 AS UBIGINT) AS high, CAST(k & 18446744073709551615 AS UBIGINT) AS low FROM"  # noqa: S608
-        f" (SELECT nth, md5_number({parts}) AS k FROM {table.relation([f'v{index}' for index in key])} WHERE {present})"
-    ).fetchnumpy()
-    return rows, Keys(found["high"], found["low"])
-
-
-def _key_text(table: Table, index: int) -> str:
-    values = table.columns[index].values
-    decimal = values is not None and values.dtype.kind == "f"
-    return f"CAST(v{index}{' + 0.0' if decimal else ''} AS VARCHAR)"

@@ -1,11 +1,13 @@
-"""Streams a CSV file of 10 GB through ingest: `python -m tests.performance.large_ingest [GB]`.
+"""Streams a large file through ingest, in ranges, as from S3: `python -m tests.performance.large_ingest [GB or FILE]`.
 
-A server in another process makes the file while it is read, in ranges, as from S3: no byte of it is stored anywhere.
-Prints rows, bad rows, seconds and the largest memory of the process that judges.
+A server in another process makes so much CSV while it is read (10 GB; no byte of it is stored anywhere), or reads a
+Parquet file of the benchmark's columns (`ingest_data.py` writes one). Prints rows, bad rows, seconds, and the largest
+memory and use of the scratch folder of the process that judges.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import json
@@ -14,10 +16,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
 from tests.performance.ingest_data import HEADER, csv_of, piece
@@ -26,8 +30,22 @@ _ROWS = 250_000
 _DIGITS = 9
 
 
+class Stored:
+    """A file on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.size = path, path.stat().st_size
+        self.rows = int(duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}')").fetchall()[0][0])
+
+    def part(self, first: int, end: int) -> bytes:
+        """Bytes `first` to `end` (not included)."""
+        with self._path.open("rb") as file:
+            file.seek(first)
+            return file.read(end - first)
+
+
 class Made:
-    """The file: one piece of rows over and over, each time with other ids of nine digits."""
+    """A CSV file: one piece of rows over and over, each time with other ids of nine digits."""
 
     def __init__(self, size: int) -> None:
         columns = piece(7, 0, _ROWS)
@@ -36,8 +54,8 @@ class Made:
         self._ids = np.asarray(columns["id"], dtype=np.int64)
         ends = np.flatnonzero(self._body == ord("\n"))
         self._places = np.concatenate(([0], ends[:-1] + 1))
-        self.times = max(1, round((size - len(HEADER)) / len(self._body)))
-        self.size = len(HEADER) + self.times * len(self._body)
+        times = max(1, round((size - len(HEADER)) / len(self._body)))
+        self.size, self.rows = len(HEADER) + times * len(self._body), times * _ROWS
 
     def part(self, first: int, end: int) -> bytes:
         """Bytes `first` to `end` (not included)."""
@@ -54,16 +72,16 @@ class Made:
         return out
 
 
-def serve(size: int, told: Connection) -> None:
+def serve(what: str, told: Connection) -> None:
     """Answer ranges of the file, one after the other."""
-    made = Made(size)
+    file = Stored(Path(what)) if Path(what).is_file() else Made(int(float(what) * 1e9))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-            body = made.part(first, last + 1)
+            body = file.part(first, last + 1)
             self.send_response(206)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -73,8 +91,28 @@ def serve(size: int, told: Connection) -> None:
             return
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    told.send((server.server_port, made.size, made.times * _ROWS))
+    told.send((server.server_port, file.size, file.rows))
     server.serve_forever()
+
+
+class Watched:
+    """The largest use of a folder, looked at all the time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.most, self._folder, self._ended = 0, folder, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            with contextlib.suppress(FileNotFoundError):
+                self.most = max(self.most, sum(path.stat().st_blocks * 512 for path in self._folder.rglob("*")))
+
+    def end(self) -> int:
+        """Bytes."""
+        self._ended.set()
+        self._thread.join()
+        return self.most
 
 
 def judge_it(port: int, size: int) -> None:
@@ -92,17 +130,20 @@ def judge_it(port: int, size: int) -> None:
 
     with (
         tempfile.TemporaryDirectory() as scratch,
-        RangedObject(fetch, "local", "large.csv", "1", size) as upload,
+        RangedObject(fetch, "local", "large", "1", size) as upload,
     ):
+        watched = Watched(Path(scratch))
         found = judge(upload, MODEL, Path(scratch), memory_mb=512, admit="--admit" in sys.argv)
-    print(json.dumps({"rows": found.rows, "bad_rows": found.bad_rows, "train_rows": found.train_rows}))
+        scratch_mb = round(watched.end() / 1e6)
+        written = round(sum(path.stat().st_size for path in found.files.values()) / 1e6)
+    told = {"rows": found.rows, "bad_rows": found.bad_rows, "train_rows": found.train_rows}
+    print(json.dumps(told | {"scratch_mb": scratch_mb, "of_it_answer_mb": written}))
 
 
 def main() -> None:
     """Run server and engine, each in a process of its own."""
-    size = int(float(sys.argv[1]) * 1e9) if len(sys.argv) > 1 else 10_000_000_000
     mine, theirs = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(size, theirs), daemon=True)
+    server = multiprocessing.Process(target=serve, args=(sys.argv[1] if sys.argv[1:] else "10", theirs), daemon=True)
     server.start()
     port, size, rows = mine.recv()
     began = time.perf_counter()
