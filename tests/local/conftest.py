@@ -27,16 +27,28 @@ from cli.target import Target
 from localcloud import supervisor
 from localcloud.deploy import deploy_local
 
+from .issuer import AUDIENCE, Issuer
+
 HOME = supervisor.HOME / "test"
 CENSUS, RENT = "census-income", "flat-rents"
 # The same data under a script that fails, one that never ends, and a gate that nothing passes.
 FAILING, ENDLESS, REFUSED = "failing-script", "endless-script", "hard-gate"
+# More than all tests ask together: counted, and refused to nobody who is not meant to be.
+CALLS_A_DAY = 100_000
 ROOT = supervisor.ROOT
 Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="session")
-def target() -> Iterator[Target]:
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
+    """Whose tokens the deployed cloud takes."""
+    found = Issuer(tmp_path_factory.mktemp("issuer"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def target(issuer: Issuer) -> Iterator[Target]:
     """The deployed cloud. `INTERLOCK_TEST_KEEP=1` leaves it running for a look afterwards."""
     supervisor.down(HOME)
     shutil.rmtree(HOME, ignore_errors=True)
@@ -46,8 +58,11 @@ def target() -> Iterator[Target]:
     write_rents(models / FAILING, script="def pipeline(settings):\n    raise ValueError('the oven is cold')\n")
     write_rents(models / ENDLESS, script="import time\n\ndef pipeline(settings):\n    time.sleep(600)\n", minutes=1)
     write_rents(models / REFUSED, rmse=1.0)
-    cloud = supervisor.up(HOME, lambda _line: None)
-    deploy_local(cloud, {"environment": "test", "models": str(models)}, lambda _line: None)
+    with pytest.MonkeyPatch.context() as trusting:
+        trusting.setenv("SSL_CERT_FILE", str(issuer.certificate))
+        cloud = supervisor.up(HOME, lambda _line: None)
+    settings = {"jwt_issuer": issuer.url, "jwt_audience": AUDIENCE, "calls_a_day": str(CALLS_A_DAY)}
+    deploy_local(cloud, {"environment": "test", "models": str(models), **settings}, lambda _line: None)
     yield Target("test", cloud, None)
     if not os.environ.get("INTERLOCK_TEST_KEEP"):
         supervisor.down(HOME)

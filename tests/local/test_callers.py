@@ -20,7 +20,7 @@ from cli.executions import Run
 from cli.proxy import Proxy
 from cli.target import Target
 
-from .conftest import CENSUS, ROOT
+from .conftest import CENSUS, RENT, ROOT
 from .test_bad_requests import ROW
 
 
@@ -77,10 +77,25 @@ def test_only_a_whole_fresh_signature_is_taken(
     monkeypatch.setattr(target.session, "get_credentials", lambda: _credentials(user))
     assert send(target, path, body, signed(target, path, body)).status_code == 200
     tampered = body.replace(b'"age": 45', b'"age": 46')
-    assert send(target, path, tampered, signed(target, path, body)).status_code == 403
-    assert send(target, path, body, signed(target, path, body, monkeypatch, age=3600)).status_code == 403
-    other = "/models/flat-rents/predict"
-    assert send(target, other, body, signed(target, other, body, monkeypatch)).status_code == 403
+    other = f"/models/{RENT}/predict"
+    good = signed(target, path, body)
+    refused = {
+        "unsigned": send(target, path, body, {"content-type": "application/json"}),
+        "another body": send(target, path, tampered, good),
+        "another path": send(target, other, body, good),
+        "no date": send(target, path, body, {name: good[name] for name in good if name.lower() != "x-amz-date"}),
+        "another model": send(target, other, body, signed(target, other, body)),
+        "old": send(target, path, body, signed(target, path, body, monkeypatch, age=3600)),
+        "from tomorrow": send(target, path, body, signed(target, path, body, monkeypatch, age=-86_400)),
+    }
+    wrong = {**user, "SecretAccessKey": user["SecretAccessKey"][::-1]}
+    monkeypatch.setattr(target.session, "get_credentials", lambda: _credentials(wrong))
+    refused["another secret"] = send(target, path, body, signed(target, path, body, monkeypatch))
+    monkeypatch.setattr(target.session, "get_credentials", lambda: _credentials(user))
+    target.client("iam").delete_access_key(UserName=user["UserName"], AccessKeyId=user["AccessKeyId"])
+    refused["a deleted key"] = send(target, path, body, signed(target, path, body, monkeypatch))
+    assert {what: answer.status_code for what, answer in refused.items()} == dict.fromkeys(refused, 403)
+    assert all("message" in answer.json() or "Message" in answer.json() for answer in refused.values())
 
 
 def test_kserves_own_client_is_answered(target: Target, champions: dict[str, Run]) -> None:
