@@ -15,7 +15,7 @@ _TICKS = 6
 # What lies at the very beginning is seen whole.
 _MARGIN = 0.01
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_SHORTEST = timedelta(minutes=3)
+_SHORTEST = timedelta(minutes=1)
 _STEPS = (
     *(timedelta(minutes=count) for count in (1, 5, 15)),
     *(count * _HOUR for count in (1, 3, 6, 12)),
@@ -102,8 +102,8 @@ class Axis(NamedTuple):
 def axis(history: History, now: datetime, since: datetime | None) -> Axis:
     """The time since a moment, or that which a history spans.
 
-    A window of traffic may begin a day before the model did, so that it is its end that counts. Some minutes at the
-    least, so that what has just begun is not one dot.
+    A window of traffic may begin a day before the model did, so that it is its end that counts. A minute at the least,
+    so that what has just begun is not one dot.
     """
     if since is not None:
         return Axis(since, now)

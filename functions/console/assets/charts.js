@@ -16,7 +16,8 @@
 
   const named = (seconds, step) => {
     const day = zoom[1] - zoom[0] > 300 * 86400 ? { year: "numeric", month: "short" } : { day: "numeric", month: "short" };
-    const form = step < 86400 ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : day;
+    const clock = { hour: "2-digit", minute: "2-digit", ...(step < 60 ? { second: "2-digit" } : {}), hourCycle: "h23" };
+    const form = step < 86400 ? clock : day;
     return new Intl.DateTimeFormat("en-GB", { ...form, timeZone: "UTC" }).format(seconds * 1000);
   };
 
