@@ -28,6 +28,7 @@ from cli.inference import Prediction
 from cli.target import Target
 from interlock.records import TrainingManifest
 
+from . import instances
 from .conftest import CENSUS, HOME, RENT, ROOT, ended, of, probed, rent_rows, started
 
 
@@ -208,11 +209,35 @@ def test_a_person_approves_and_what_has_changed_since_is_refused(target: Target,
     assert package["ModelApprovalStatus"] == "Approved"
     assert "it was the callers' fault" in package["ApprovalDescription"]
     assert "it was the callers' fault" in releases.decisions(target, RENT)[-2].actor
-    releases.rollback(target, RENT, "the test ends")
+    sixteen_instances_follow(target)
     stale["detail"] = {**stale["detail"], "seen": "0" * 16}
     refused = ended(target, executions.start(target, "release", stale), "Failed")
     assert refused.error == "Refused"
     assert "changed since" in str(refused.message)
+
+
+def sixteen_instances_follow(target: Target) -> None:
+    """The baking version is promoted and taken back: nobody is answered under an older revision 10 s after either."""
+    # The clock, which judges every minute, is not to be quicker than the test.
+    releases.steer(target, RENT, "pause", "the test is about to promote it")
+    row = {"Größe (m²)": 50.0, "stadtteil": "Nord", "built": 1990, "balcony": True}
+    with instances.asked(target, RENT, [row]) as seen:
+        releases.steer(target, RENT, "promote", "the test wants it")
+        changes = [evidence.live(target, RENT)]
+        time.sleep(6)
+        releases.rollback(target, RENT, "the test goes back")
+        changes.append(evidence.live(target, RENT))
+        time.sleep(11)
+    for live, version in zip(changes, ("2", "1"), strict=True):
+        assert live is not None
+        late = {item.instance: item.at - live.changed_at.timestamp() for item in seen if item.revision < live.revision}
+        print(f"revision {live.revision}: the last answer under an older one came after {max(late.values()):.1f} s")
+        assert len(late) == instances.COUNT
+        assert max(late.values()) <= 10
+        assert {item.version for item in seen if item.revision == live.revision} == {version}
+    last = {item.instance: item.revision for item in seen}
+    assert set(last.values()) == {changes[-1].revision if changes[-1] else None}
+    assert len(last) == instances.COUNT
 
 
 def test_every_decision_is_in_the_ledger_and_the_chain_holds(target: Target, champions: dict[str, Run]) -> None:
