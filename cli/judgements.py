@@ -8,8 +8,8 @@ from cli.view import console, table
 from ingest.judgement import Example, Finding, Judgement, Outcome
 from interlock.cells import visible
 from interlock.contract import Severity
+from interlock.figures import percent
 from interlock.records import CheckStatus
-from interlock.report import percent
 
 _SHOWN = 2
 _TONES = {CheckStatus.FAIL: "red", CheckStatus.WARN: "yellow", CheckStatus.TOO_FEW: "yellow"}

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from console.timeline import Axis
+from interlock.figures import number
 from interlock.records import CheckedWindow, MetricPoint
-from interlock.report import number
 
 # So many points a path: more would not be seen.
 _POINTS = 300

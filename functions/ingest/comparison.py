@@ -14,7 +14,7 @@ import numpy as np
 
 from ingest.judgement import Bar, ColumnReport
 from interlock.contract import Column, ColumnType, Contract
-from interlock.report import number
+from interlock.figures import number
 from interlock.stats.drift.missing_rate import more_missing
 from interlock.stats.drift.new_categories import more_new
 from interlock.stats.drift.psi import FEWEST_EXPECTED, Counts, joined, psi, psi_noise

@@ -16,8 +16,8 @@ from ingest import rules
 from ingest.engine import Judged
 from ingest.judgement import Outcome, Problem
 from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, QualityRule, Severity, Unit
+from interlock.figures import number
 from interlock.records import CheckStatus
-from interlock.report import number
 from interlock.sandbox import Answer, answer
 from interlock.stats.drift.found import WindowDrift
 from interlock.stats.profile import Profile

@@ -7,8 +7,9 @@ from typing import Any
 from ingest.judgement import Finding, Judgement
 from ingest.rules import CATALOGUE
 from interlock.contract import Column, ColumnType, Contract, Metric, QualityRule, Severity
+from interlock.figures import number
 from interlock.records import CheckStatus
-from interlock.report import number, page
+from interlock.report import page
 
 _SHOWN = 5
 _SPOKEN = {

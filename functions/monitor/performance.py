@@ -10,9 +10,9 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from interlock.figures import number
 from interlock.kind import Kind
 from interlock.models import DeployedModel
-from interlock.report import number
 from interlock.sql import quoted, text
 from interlock.stats.bootstrap import Scored, intervals
 from interlock.stats.drift.reference import Reference

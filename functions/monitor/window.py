@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from interlock.contract import Column, ColumnType
+from interlock.figures import ranges
 from interlock.models import DeployedModel
-from interlock.report import ranges
 from interlock.sql import quoted, text
 from interlock.stats.drift.counted import Counted
 from interlock.stats.drift.distribution import Tally, ordered, plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.report import number
+from interlock.figures import number
 from interlock.stats.drift.found import ColumnDrift
 from interlock.windows import Outcome, WindowResult
 

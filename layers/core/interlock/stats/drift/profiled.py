@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from interlock.report import ranges
+from interlock.figures import ranges
 from interlock.stats.drift.counted import Counted
 from interlock.stats.drift.distribution import Floats, Tally
 from interlock.stats.drift.reference import BINS, category_reference, counted_categories
