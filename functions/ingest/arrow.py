@@ -223,14 +223,6 @@ class Column:
     values: Array
     data: npt.NDArray[np.uint8] | None = None
 
-    def part(self, first: int, end: int) -> Column:
-        """Some of the rows, `end` not included; no text is copied."""
-        there = self.there[first:end]
-        if self.data is None:
-            return Column(there, self.values[first:end])
-        ends = self.values[first : end + 1]
-        return Column(there, ends - (ends[0] - PAD), self.data[ends[0] - PAD : ends[-1] + PAD])
-
 
 class _Answer:
     """Rows in the engine's memory, given back when no array looks at them any more."""

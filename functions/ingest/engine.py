@@ -27,7 +27,7 @@ from ingest.memory import keep
 from ingest.parsing import Bytes
 from ingest.profiling import free_texts
 from ingest.quarantine import LIST_HEADER, bad_header
-from ingest.source import Reader, Source, open_source
+from ingest.source import Source, open_source
 from ingest.streams import LocalFile, Upload
 from ingest.uniqueness import KeyFile, Seen
 from interlock.contract import Severity
@@ -131,7 +131,7 @@ class _Run:
             if check.id in doubled
         }
         self._key_files = {number: KeyFile(scratch / f"keys-of-{number}") for number in repeated} if keys else {}
-        self._pool, self._reading = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
+        self._pool = ThreadPoolExecutor(threads)
         self._row, self._line = 1, 1
         self._free: frozenset[int] | None = None
         self._parts: list[Path] = []
@@ -141,8 +141,7 @@ class _Run:
 
     def close(self) -> None:
         """End what was begun; the scratch folder's owner removes the rest."""
-        for pool in (self._pool, self._reading):
-            pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         for seen in self._seen.values():
             seen.close()
 
@@ -176,19 +175,12 @@ class _Run:
     def _blocks(self, source: Source) -> Iterator[Block]:
         """The blocks in order, each held against the rules of one row while the next ones are read."""
         waiting: deque[Future[Block]] = deque()
-        for reader in self._ahead(source.readers):
+        for reader in source.readers:
             waiting.append(self._pool.submit(self._judge.judge, self._con.cursor(), reader))
             if len(waiting) > self._threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-    def _ahead(self, readers: Iterator[Reader]) -> Iterator[Reader]:
-        """The same, the next one read while the last one is used."""
-        coming = self._reading.submit(next, readers, None)
-        while (reader := coming.result()) is not None:
-            coming = self._reading.submit(next, readers, None)
-            yield reader
 
     def _finish(self, block: Block, source: Source) -> Future[Finished]:
         """Compare a block's keys with those before, and have the rest done beside."""

@@ -33,10 +33,8 @@ _SAME = {
 }
 # What a number, a truth or a date can be as text, and a null token could mean.
 _WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
-# Rows that the engine hands over at once, those that it works on at once, and bytes of what it hands over, about.
+# Rows that the engine hands over at once, those that it works on at once, and bytes of a block, about.
 _AT_ONCE, _VECTOR, _BYTES = 131_072, 2_048, 64 << 20
-# Rows of a block: two threads have work as soon as the engine has handed over something, and until the end.
-_BLOCK = 65_536
 # What stands between two values of a line of CSV, by whether the first is there (2) and the second (1); at the ends.
 _BETWEEN, _ENDS, _QUOTE = (b",", b',"', b'",', b'","'), (b"", b'"'), 34
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
@@ -84,7 +82,7 @@ def kinds_of(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
 def rows_of(
     con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, kinds: Mapping[str, str]
 ) -> Iterator[list[arrow.Column]]:
-    """The contract's columns of a file, some 60,000 rows at a time, fewer of wide ones; the connection is busy.
+    """The contract's columns of a file, some 100,000 rows at a time, fewer of wide ones; the connection is busy.
 
     Raises:
         WholeFile: it is damaged.
@@ -92,10 +90,7 @@ def rows_of(
     wanted = ", ".join(_read(column, kinds[column.in_file], contract) for column in contract.columns)
     with damaged(refused):
         for part in _parts(con, path):
-            for found in arrow.answers(con, f"SELECT {wanted} FROM {part}"):  # noqa: S608
-                rows = len(found[0].there)
-                for first in range(0, rows, _BLOCK):
-                    yield [column.part(first, min(first + _BLOCK, rows)) for column in found]
+            yield from arrow.answers(con, f"SELECT {wanted} FROM {part}")  # noqa: S608
 
 
 def _parts(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
