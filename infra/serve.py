@@ -48,7 +48,7 @@ class Serve(Construct):
                 layers=["numeric", "onnx"],
                 memory=settings.serve_memory,
                 timeout=Duration.seconds(29),
-                environment={"MODEL_MEMORY_MB": str(settings.serve_memory - _RUNTIME_MB)},
+                environment=_memory(settings),
                 snap_start=settings.snap_start,
             )
             .sees_state()
@@ -183,3 +183,10 @@ class Serve(Construct):
     def route_arn(self, method: str, path: str) -> str:
         """ARN that a policy names to allow one route."""
         return self.api.arn_for_execute_api(method, path, "$default")
+
+
+def _memory(settings: DeploySettings) -> dict[str, str]:
+    """What the function's memory is for, in MB; the cache is there only where it is set."""
+    cache = settings.prediction_cache_mb
+    models = settings.serve_memory - _RUNTIME_MB - (cache or 0)
+    return {"MODEL_MEMORY_MB": str(models), **({"PREDICTION_CACHE_MB": str(cache)} if cache else {})}

@@ -77,6 +77,7 @@ class DeploySettings(BaseModel):
     throttle_read_rate: int = Field(default=50, ge=1)
     throttle_read_burst: int = Field(default=100, ge=1)
     calls_a_day: int | None = Field(default=None, ge=1)
+    prediction_cache_mb: int | None = Field(default=None, ge=1)
 
     @classmethod
     def read(cls, context: dict[str, Any]) -> Self:
@@ -100,6 +101,8 @@ class DeploySettings(BaseModel):
             raise ValueError("production keeps its data: removal_policy must not be 'destroy'")
         if (self.jwt_issuer is None) != (self.jwt_audience is None):
             raise ValueError("jwt_issuer and jwt_audience go together: a token is only taken if it is meant for us")
+        if self.prediction_cache_mb is not None and self.prediction_cache_mb > self.serve_memory // 4:
+            raise ValueError("prediction_cache_mb is more than a quarter of serve_memory: the models need the rest")
         if self.training_image is None and self.region not in _IMAGE_ACCOUNTS:
             raise ValueError(f"no prebuilt training image is known for {self.region}: set training_image")
         return self

@@ -10,6 +10,7 @@ from interlock.access import check
 from interlock.aws.direct import Direct
 from interlock.catalogue import deployed_ids
 from interlock.errors import InterlockError, InvalidSettings
+from serve.cache import Cache
 from serve.door import Response, call_of, refusal, response_of
 from serve.live import Live
 from serve.loaded import Memory
@@ -54,6 +55,7 @@ def service() -> Service:
         Direct(table),
         Memory(memory * 1_000_000),
         unreadable=lambda: say(metrics({"LiveReleaseUnreadable": 1})),
+        cache=Cache(int(held) * 1_000_000) if (held := os.environ.get("PREDICTION_CACHE_MB")) else None,
     )
     return Service(live, deployed_ids())
 

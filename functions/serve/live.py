@@ -8,6 +8,7 @@ from typing import Protocol
 
 from interlock.aws.direct import Ref
 from interlock.errors import DependencyUnavailable, Unavailable, UnknownModel, UnknownVersion
+from serve.cache import Cache
 from serve.loaded import Loaded, Memory
 from serve.stored import Candidate, LiveRelease, live_release, served_model
 
@@ -34,11 +35,13 @@ class Live:
         memory: Memory,
         unreadable: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        cache: Cache | None = None,
     ) -> None:
         self._source = source
         self._memory = memory
         self._unreadable = unreadable
         self._clock = clock
+        self.cache = cache
         self._releases: dict[str, tuple[float, LiveRelease]] = {}
         self._broken: dict[str, tuple[float, Exception]] = {}
 
@@ -100,7 +103,7 @@ class Live:
                 raise broken[1]
             try:
                 served = served_model(self._source.get(candidate.served))
-                found = self._memory.put(key, Loaded(served, self._source.get(served.onnx)))
+                found = self._memory.put(key, Loaded(served, self._source.get(served.onnx), self.cache))
             except Unavailable:
                 raise
             except Exception as error:

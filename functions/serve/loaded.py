@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
 
 import onnxruntime as ort
 
+from serve.cache import Cache
 from serve.protocol.request import Reader, Request
 from serve.protocol.signature import Signature, Tensor
 from serve.protocol.tensors import Array, Row, tensors
@@ -21,7 +24,7 @@ _AS_ALWAYS = ort.RunOptions()
 class Loaded:
     """A version in memory."""
 
-    def __init__(self, served: ServedModel, onnx: bytes) -> None:
+    def __init__(self, served: ServedModel, onnx: bytes, cache: Cache | None = None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -40,23 +43,25 @@ class Loaded:
         )
         self.read = Reader(self.signature).read
         self._kept: list[Row] = []
+        owner = f"{served.model}/{served.version}/{served.onnx.sha256}".encode()
+        self._found = self.scores if cache is None else partial(cache.scores, owner, run=self.scores)
 
     def answer(self, request: Request) -> Array:
         """The scores of a request that `read` has checked. Of one row, the tensors are kept for the next call."""
         columns = list(request.values.values())
         if request.rows > 1:
-            return self.scores(tensors(columns, request.rows, self.signature, request.packed))
+            return self._found(tensors(columns, request.rows, self.signature, request.packed))
         try:
             kept = self._kept.pop()
         except IndexError:
             # The first call, or another thread has them.
             kept = Row(self.signature)
         try:
-            return self.scores(kept.fill(columns))
+            return self._found(kept.fill(columns))
         finally:
             self._kept.append(kept)
 
-    def scores(self, tensors: dict[str, Array]) -> Array:
+    def scores(self, tensors: Mapping[str, Array]) -> Array:
         """The file's last output, which `interlock.inference.scores` reads too: [rows, classes] or [rows, 1].
 
         The session's own `run` checks the inputs' names once more before it does just this call, which takes half as

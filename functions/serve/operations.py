@@ -139,7 +139,10 @@ def predicted(
     if not service.captures:
         return found, parameters
     took = 1000 * (time.perf_counter() - started)
-    counted = embedded({"Predictions": found.request.rows, "Milliseconds": took}, asked.model)
+    counts = {"Predictions": found.request.rows, "Milliseconds": took}
+    if service.live.cache is not None:
+        counts |= service.live.cache.told()
+    counted = embedded(counts, asked.model)
     say(
         *lines(
             found.request, found.answer, found.loaded.served, release.revision, call.id, at,

@@ -21,7 +21,9 @@ from tests.infra.conftest import models
 def limited(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     outdir: Path = tmp_path_factory.mktemp("cdk.out")
     app = App(outdir=str(outdir))
-    settings = DeploySettings(calls_a_day=500, throttle_rate=7, throttle_burst=8, throttle_labels_rate=1)
+    settings = DeploySettings(
+        calls_a_day=500, throttle_rate=7, throttle_burst=8, throttle_labels_rate=1, prediction_cache_mb=50
+    )
     InterlockStack(app, settings, artefacts, models())
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
@@ -103,3 +105,20 @@ def test_more_models_than_a_stack_takes_are_refused_with_their_number(artefacts:
     ) as refused:
         InterlockStack(App(), DeploySettings(), artefacts, many)
     assert "another environment" in refused.value.next_step
+
+
+def test_the_prediction_cache_is_there_only_when_it_is_set_and_leaves_the_models_their_room(
+    resources: dict[str, Any], limited: dict[str, Any]
+) -> None:
+    def memory(found: dict[str, Any]) -> dict[str, str]:
+        (infer,) = (
+            item["Properties"]["Environment"]["Variables"]
+            for item in found.values()
+            if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["Handler"] == "serve.infer.handler"
+        )
+        return {name: infer[name] for name in ("MODEL_MEMORY_MB", "PREDICTION_CACHE_MB") if name in infer}
+
+    assert memory(resources) == {"MODEL_MEMORY_MB": "824"}
+    assert memory(limited) == {"MODEL_MEMORY_MB": "774", "PREDICTION_CACHE_MB": "50"}
+    with pytest.raises(InvalidSettings, match="more than a quarter of serve_memory"):
+        DeploySettings.read({"prediction_cache_mb": 257})
