@@ -86,3 +86,4 @@ def _functions(target: Target) -> Iterator[list[str]]:
     finally:
         for name in names:
             lambdas.delete_function(FunctionName=name)
+            target.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}")

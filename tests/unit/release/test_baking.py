@@ -72,7 +72,8 @@ def test_a_bad_challenger_is_taken_back_by_itself(canary: Make, file: bytes, che
     world = canary(steps=[0.4])
     world.release(2, file)
     # Whatever the challenger does, every caller gets an answer.
-    answers = world.call(700 if check.startswith("selection") else 300)
+    # Few rows would let chance make the champion look unfair, too, and that is only warned about.
+    answers = world.call(2000 if check.startswith("selection") else 300)
     assert all(0 <= item["probability"] <= 1 for item in answers)
     assert world.tend().startswith("fail")
     assert world.check(check).status.value == "fail", world.verdict
