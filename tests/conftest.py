@@ -27,6 +27,6 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of an API's operations bear their names again, which pytest 9.2 drops: of one name, xdist runs one alone."""
+    """Tests of an API's operations bear their names, which pytest 9.2 drops: of one name, xdist runs but one."""
     if label := getattr(item, "operation_label", None):
         item._id = replace(item._id, params=label)  # type: ignore[attr-defined]
