@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import partial
 
 import onnxruntime as ort
 
@@ -43,8 +42,8 @@ class Loaded:
         )
         self.read = Reader(self.signature).read
         self._kept: list[Row] = []
-        owner = f"{served.model}/{served.version}/{served.onnx.sha256}".encode()
-        self._found = self.scores if cache is None else partial(cache.scores, owner, run=self.scores)
+        self._cache = cache
+        self._owner = f"{served.model}/{served.version}/{served.onnx.sha256}".encode()
 
     def answer(self, request: Request) -> Array:
         """The scores of a request that `read` has checked. Of one row, the tensors are kept for the next call."""
@@ -60,6 +59,11 @@ class Loaded:
             return self._found(kept.fill(columns))
         finally:
             self._kept.append(kept)
+
+    def _found(self, tensors: Mapping[str, Array]) -> Array:
+        # Chosen at each call: a method kept in the object would hold it in memory when the version has to go.
+        cache = self._cache
+        return self.scores(tensors) if cache is None else cache.scores(self._owner, tensors, self.scores)
 
     def scores(self, tensors: Mapping[str, Array]) -> Array:
         """The file's last output, which `interlock.inference.scores` reads too: [rows, classes] or [rows, 1].

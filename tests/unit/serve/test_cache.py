@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from typing import Any
 
 import numpy as np
@@ -120,3 +122,20 @@ def test_there_is_none_unless_it_is_given_memory(monkeypatch: pytest.MonkeyPatch
     assert serve.infer.service.__wrapped__().live.cache is None
     monkeypatch.setenv("PREDICTION_CACHE_MB", "5")
     assert serve.infer.service.__wrapped__().live.cache is not None
+
+
+@pytest.mark.parametrize("cache", [None, Cache(10**6)])
+def test_a_version_that_has_to_go_is_gone_at_once(cache: Cache | None) -> None:
+    """Not when Python looks for circles the next time: sessions are large, and it may not for long."""
+    world = World()
+    live = Live(world, Memory(1), world.count, cache=cache)
+    loaded = live.version(live.release("flats"), None)
+    loaded.answer(loaded.read(json.dumps(document([1.0], ["north"])).encode()))
+    session = weakref.ref(loaded.session)
+    gc.disable()
+    try:
+        live._memory._loaded.clear()
+        del loaded
+        assert session() is None
+    finally:
+        gc.enable()
