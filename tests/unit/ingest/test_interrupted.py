@@ -13,6 +13,7 @@ from interlock.keys import upload
 from interlock.records import Dataset, ObjectRef
 from tests.unit.ingest.made import INTEGER, column, model, rows
 from tests.unit.ingest.world import World
+from tests.unit.killed import Killed, watch
 
 GOOD = b"n,s,y\n" + b"".join(b"%d,a,1\n" % i for i in range(20)) + b"x,b,1\n"
 BAD = b"n,s,y\n" + b"x,a,1\n" * 5
@@ -33,28 +34,11 @@ UPLOADS: dict[str, Callable[[World], dict[str, Any]]] = {
 }
 
 
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches the end of a function's environment."""
-
-
 @contextmanager
 def killed_at(world: World, patch: pytest.MonkeyPatch, number: int) -> Iterator[list[str]]:
     """Die before the write of that number; before the next one is after this one."""
-    writes: list[str] = []
     with patch.context() as undone:
-        for thing, names in WRITES.items():
-            fake = getattr(world, thing)
-            for name in names:
-                whole = getattr(fake, name)
-
-                def writing(*args: Any, whole: Any = whole, what: str = f"{thing}.{name}", **more: Any) -> Any:
-                    writes.append(what)
-                    if len(writes) == number:
-                        raise Killed(what)
-                    return whole(*args, **more)
-
-                undone.setattr(fake, name, writing)
-        yield writes
+        yield watch(undone, world, WRITES, number)
 
 
 def fresh(patch: pytest.MonkeyPatch) -> World:

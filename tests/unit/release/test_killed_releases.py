@@ -14,13 +14,11 @@ from release.restore import put_back
 from release.rollback import take_back
 from release.steer import steer
 from release.telling import tell
+from tests.unit.killed import Killed, watch
 from tests.unit.release.world import HOUR, World, make, sigmoid
 
 Steps = list[Callable[[World], Any]]
-
-
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches the end of a function's environment."""
+WRITES = {"state": ("put", "replace_revision"), "ledger": ("append",), "bus": ("publish",), "alerts": ("send",)}
 
 
 def confirmed(world: World) -> None:
@@ -77,10 +75,10 @@ def test_killed_at_any_write(
 
     def run(killed_at: int) -> tuple[World, list[str]]:
         """The story with its death at a write; answers the world after it, and the writes there were."""
-        writes: list[str] = []
         with monkeypatch.context() as patch:
             world = make(patch, capsys, mode="canary", steps=[0.5], min_calls=20)
-            counting = watched(world, writes, killed_at)
+            counting = pytest.MonkeyPatch()
+            writes = watch(counting, world, WRITES, killed_at)
             for step in steps:
                 try:
                     step(world)
@@ -100,25 +98,6 @@ def test_killed_at_any_write(
     assert len(writes) >= 5
     for number in range(1, len(writes) + 1):
         run(number)
-
-
-def watched(world: World, writes: list[str], killed_at: int) -> pytest.MonkeyPatch:
-    """Note every write of the world, and die before the one with this number; undone by what is answered."""
-    counting = pytest.MonkeyPatch()
-    doors = {"state": ("put", "replace_revision"), "ledger": ("append",), "bus": ("publish",), "alerts": ("send",)}
-    for thing, names in doors.items():
-        for name in names:
-            door = getattr(world, thing)
-            whole = getattr(door, name)
-
-            def writing(*args: Any, whole: Any = whole, what: str = f"{thing}.{name}", **more: Any) -> Any:
-                writes.append(what)
-                if len(writes) == killed_at:
-                    raise Killed(what)
-                return whole(*args, **more)
-
-            counting.setattr(door, name, writing)
-    return counting
 
 
 def settle(world: World) -> None:

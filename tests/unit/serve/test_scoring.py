@@ -20,6 +20,7 @@ from interlock.records import ClaimStatus
 from serve.protocol import rows
 from serve.protocol.signature import Signature, Tensor
 from serve.score import reading, take
+from tests.unit.killed import Killed, watch
 from tests.unit.serve.scored import FLATS, Scoring, asked, parquet
 
 Row = dict[str, Any]
@@ -264,8 +265,7 @@ def test_the_event_may_come_twice_and_a_stopped_run_is_taken_over(scoring: Scori
     assert (told.rows, told.scored, told.version, told.key) == (1, 1, 3, file["key"])
 
 
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches the end of a function's environment."""
+WRITES = {"data": ("put", "put_file"), "state": ("acquire",), "bus": ("publish",)}
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -273,23 +273,12 @@ def test_killed_at_any_write_and_run_again_is_as_undisturbed(monkeypatch: pytest
     rows = [{"size": number, "id": str(number), "place": "north"} for number in range(5)]
 
     def run(killed_at: int) -> tuple[Any, list[str]]:
-        writes: list[str] = []
         with monkeypatch.context() as patch:
             scoring = Scoring(patch)
             patch.setattr(take, "WHOLE_BYTES", 0)
             patch.setattr(reading, "PIECE_BYTES", 60)
             file = scoring.put(FORMS[form](rows))
-            for thing, names in {"data": ("put", "put_file"), "state": ("acquire",), "bus": ("publish",)}.items():
-                for name in names:
-                    whole = getattr(getattr(scoring, thing), name)
-
-                    def writing(*args: Any, whole: Any = whole, what: str = f"{thing}.{name}", **more: Any) -> Any:
-                        writes.append(what)
-                        if len(writes) == killed_at:
-                            raise Killed(what)
-                        return whole(*args, **more)
-
-                    patch.setattr(getattr(scoring, thing), name, writing)
+            writes = watch(patch, scoring, WRITES, killed_at)
             try:
                 scoring.run(file)
             except Killed:
