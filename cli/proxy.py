@@ -25,7 +25,8 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 
 from cli.framing import LARGEST, framed
-from interlock.aws.http import asked, connect, signed_headers
+from interlock.aws.http import signed_headers
+from interlock.connection import connection_to, request_target
 from interlock.errors import DependencyUnavailable, InvalidRequest, InvalidSettings, PayloadTooLarge
 
 _CHUNK = 64 * 1024
@@ -205,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """The beginning of the API's answer, over the connection of the request before where there is one."""
         kept, self._kept = self._kept, None
-        connection = kept or connect(url, _API_SECONDS)
+        connection = kept or connection_to(url, _API_SECONDS)
         try:
             try:
                 return connection, self._sent(connection, url, signature, body)
@@ -214,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
                     raise
             # Idle ones are closed without a word. Asking anew is safe: whatever the API takes may come twice.
             kept.close()
-            connection = connect(url, _API_SECONDS)
+            connection = connection_to(url, _API_SECONDS)
             return connection, self._sent(connection, url, signature, body)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -223,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _sent(
         self, connection: http.client.HTTPConnection, url: str, signature: dict[str, str], body: bytes
     ) -> http.client.HTTPResponse:
-        connection.putrequest(self.command, asked(url), skip_host=True, skip_accept_encoding=True)
+        connection.putrequest(self.command, request_target(url), skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in _NOT_SENT and not name.lower().startswith("x-amz-"):
                 connection.putheader(name, value)

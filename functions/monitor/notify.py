@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from typing import Any
 from urllib.parse import urlsplit
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from interlock.connection import connection_to, request_target
 from interlock.errors import DependencyUnavailable
 from interlock.observability import observed
 from interlock.settings import Settings as Base
@@ -41,18 +41,15 @@ def post(url: str, subject: str, message: str) -> None:
     Raises:
         DependencyUnavailable: nobody answers, or not with 2xx.
     """
-    parts = urlsplit(url)
-    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = make(parts.hostname or "", parts.port, timeout=_SECONDS)
+    host, connection = urlsplit(url).hostname, connection_to(url, _SECONDS)
     try:
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
         body = json.dumps({"text": f"*{subject}*\n{message}"}).encode()
-        connection.request("POST", path or "/", body, {"content-type": "application/json"})
+        connection.request("POST", request_target(url), body, {"content-type": "application/json"})
         status = connection.getresponse().status
     except OSError as error:
         # The address is a secret of the chat: it stays out of the log.
-        raise DependencyUnavailable(f"the alert webhook at {parts.hostname} does not answer: {error}") from None
+        raise DependencyUnavailable(f"the alert webhook at {host} does not answer: {error}") from None
     finally:
         connection.close()
     if not 200 <= status < 300:
-        raise DependencyUnavailable(f"the alert webhook at {parts.hostname} answered {status}")
+        raise DependencyUnavailable(f"the alert webhook at {host} answered {status}")

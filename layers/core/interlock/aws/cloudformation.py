@@ -7,7 +7,7 @@ import json
 from aws_lambda_powertools.utilities.data_classes import CloudFormationCustomResourceEvent
 
 from interlock.aws.client import client, translated
-from interlock.aws.http import asked, connect
+from interlock.connection import connection_to, request_target
 from interlock.errors import DependencyUnavailable
 
 _SECONDS = 10
@@ -36,10 +36,10 @@ def answer(event: CloudFormationCustomResourceEvent, identity: str, refused: str
         "RequestId": event.request_id,
         "LogicalResourceId": event.logical_resource_id,
     }
-    connection = connect(event.response_url, _SECONDS)
+    connection = connection_to(event.response_url, _SECONDS)
     try:
         # The address is signed without a content type.
-        connection.request("PUT", asked(event.response_url), json.dumps(body), {"content-type": ""})
+        connection.request("PUT", request_target(event.response_url), json.dumps(body), {"content-type": ""})
         status = connection.getresponse().status
     except OSError as error:
         raise DependencyUnavailable(f"answering CloudFormation: {error}") from error

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from interlock.aws.sigv4 import Credentials, escaped, query_string, signed
+from interlock.connection import connection_to, request_target
 from interlock.errors import ChecksumMismatch, DependencyUnavailable, Throttled
 
 _ATTEMPTS = 3
@@ -174,7 +175,7 @@ class Direct:
         sent = signed(method, path, query, sent, body, self._credential(), self._region, service, at)
         connection = self._connections.get(origin)
         if connection is None:
-            connection = self._connections[origin] = _connection(origin, _TIMEOUT)
+            connection = self._connections[origin] = connection_to(origin, _TIMEOUT)
         connection.request(method, f"{path}?{query_string(query)}" if query else path, body or None, sent)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -205,19 +206,12 @@ class Direct:
 
 
 def _fetched(address: str) -> tuple[float, Credentials]:
-    parts = urlsplit(address)
-    connection = _connection(f"{parts.scheme}://{parts.netloc}", 1.0)
+    connection = connection_to(address, 1.0)
     try:
         headers = {"authorization": os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")}
-        connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path, headers=headers)
+        connection.request("GET", request_target(address), headers=headers)
         found: dict[str, Any] = json.loads(connection.getresponse().read())
     finally:
         connection.close()
     expires = calendar.timegm(time.strptime(found["Expiration"][:19], "%Y-%m-%dT%H:%M:%S"))
     return expires, Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
-
-
-def _connection(origin: str, timeout: float) -> http.client.HTTPConnection:
-    parts = urlsplit(origin)
-    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return make(parts.hostname or "", parts.port, timeout=timeout)

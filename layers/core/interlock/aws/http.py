@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from urllib.parse import urlsplit
 
 import boto3
@@ -10,6 +9,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
+from interlock.connection import connection_to, request_target
 from interlock.errors import DependencyUnavailable
 
 _SECONDS = 30
@@ -33,30 +33,15 @@ def signed(
         DependencyUnavailable: nothing answers there.
     """
     headers = signed_headers(method, url, body, session or boto3.Session())
-    connection = connect(url, _SECONDS)
+    connection = connection_to(url, _SECONDS)
     try:
-        connection.request(method, asked(url), body, headers)
+        connection.request(method, request_target(url), body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
     except OSError as error:
         raise DependencyUnavailable(f"{url}: {error}") from error
     finally:
         connection.close()
-
-
-def connect(url: str, seconds: float) -> http.client.HTTPConnection:
-    """A connection to where a URL lies; it is opened when it is first used."""
-    parts = urlsplit(url)
-    # Names under .localhost mean this machine (RFC 6761), but not every resolver knows it.
-    host = "127.0.0.1" if (parts.hostname or "").endswith(".localhost") else parts.hostname or ""
-    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return make(host, parts.port, timeout=seconds)
-
-
-def asked(url: str) -> str:
-    """What is asked for at a URL's host: path and query."""
-    parts = urlsplit(url)
-    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 def signed_headers(
