@@ -90,7 +90,9 @@ def test_a_script_that_fails_is_told_with_its_own_words(target: Target, failures
     assert any("the oven is cold" in json.dumps(decision.evidence) for decision in decisions)
     assert evidence.live(target, FAILING) is None
     # The lease came back: the next try is not turned away.
-    assert started(ended(target, train(target, FAILING)))
+    wait_until_idle(target, FAILING)
+    again = ended(target, train(target, FAILING), "Failed")
+    assert again.error == "TrainingFailed", again.message
 
 
 def test_a_gate_that_says_no_keeps_the_model_out(target: Target, failures: dict[str, Run]) -> None:
@@ -200,14 +202,24 @@ def wait_until_quiet(target: Target) -> None:
     """No workflow is under way any more; a canary may still bake, for want of callers."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
+        wait_until_idle(target, RENT)
         live = evidence.live(target, RENT)
-        running = [
+        if live is not None and live.state != "probing":
+            return
+        time.sleep(0.5)
+    pytest.fail("a release still goes on")
+
+
+def wait_until_idle(target: Target, model: str) -> None:
+    """No training or release of the model is under way any more, nor one that a doubled event began."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        if not [
             run
             for flow in ("train", "release")
             for run in executions.recent(target, flow)
-            if run.status == "RUNNING" and RENT in json.dumps(executions.read(target, run).input)
-        ]
-        if live is not None and live.state != "probing" and not running:
+            if run.status == "RUNNING" and model in json.dumps(executions.read(target, run).input)
+        ]:
             return
         time.sleep(0.5)
-    pytest.fail("trainings or releases still go on")
+    pytest.fail(f"trainings or releases of {model} still go on")
