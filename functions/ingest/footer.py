@@ -18,6 +18,8 @@ _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID
 _FIXED = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8, _UUID: 16}
 _NUMBERS = (4, 5, 6)
 _LONG = 15
+# No number of the protocol is longer.
+_BITS = 64
 
 
 class Footer:
@@ -39,6 +41,7 @@ class Footer:
                 spans[number] = (begin, place)
             self._rows, (begin, self._end) = spans[_ROWS], spans[_GROUPS]
             count, kind, place = _listed(data, begin)
+            _fits(data, place, count)
             ends = [place]
             for _ in range(count):
                 ends.append(_after(data, ends[-1], kind))
@@ -76,6 +79,8 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
         place, shift = place + 1, shift + 7
         if data[place - 1] < 0x80:
             return value, place
+        if shift > _BITS:
+            raise IndexError(place)
 
 
 def _varint(value: int) -> bytes:
@@ -95,6 +100,17 @@ def _listed(data: bytes, place: int) -> tuple[int, int, int]:
     return length, kind, place
 
 
+def _fits(data: bytes, place: int, length: int) -> None:
+    """Refuse to count what cannot be there: each element takes a byte at least."""
+    if length > len(data) - place:
+        raise IndexError(length)
+
+
+def _element(kind: int) -> int:
+    """The type of a list's or map's elements: alone, a truth is its field's type; there it is a byte."""
+    return _BYTE if kind in {_TRUE, _FALSE} else kind
+
+
 def _after(data: bytes, place: int, kind: int) -> int:
     """The place behind a value."""
     if kind in _NUMBERS:
@@ -112,17 +128,17 @@ def _after(data: bytes, place: int, kind: int) -> int:
         return place + 1
     if kind in {_LIST, _SET}:
         length, inner, place = _listed(data, place)
-        # Alone, a truth is its field's type; in a list, it is a byte.
-        inner = _BYTE if inner in {_TRUE, _FALSE} else inner
+        _fits(data, place, length)
         for _ in range(length):
-            place = _after(data, place, inner)
+            place = _after(data, place, _element(inner))
         return place
     if kind == _MAP:
         length, place = _number(data, place)
         if not length:
             return place
         kinds, place = data[place], place + 1
+        _fits(data, place, length)
         for _ in range(length):
-            place = _after(data, _after(data, place, kinds >> 4), kinds & 15)
+            place = _after(data, _after(data, place, _element(kinds >> 4)), _element(kinds & 15))
         return place
     raise IndexError(kind)

@@ -165,6 +165,11 @@ def test_moments_beyond_four_digits_of_a_year_are_of_no_type(tmp_path: Path) -> 
     ]
 
 
+# Lists and maps of more elements than a lifetime can count, and a number without an end.
+@example(b"\x19\xf7" + b"\xff" * 8 + b"\x3f", 0)
+@example(b"\x1b" + b"\xff" * 8 + b"\x3f\x77", 0)
+@example(b"\x1b" + b"\xff" * 8 + b"\x3f\x11", 0)
+@example(b"\x15" + b"\x80" * 1_000_000, 0)
 @given(st.binary(max_size=200), st.integers(min_value=0))
 def test_bytes_that_are_no_footer_are_told(noise: bytes, place: int) -> None:
     out = io.BytesIO()
