@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cli.target import Target
-from interlock.datasets import place
+from interlock.aws import claims
+from interlock.aws.datasets import Datasets
+from interlock.aws.live import live_release
 from interlock.errors import InvalidRequest
 from interlock.ledger import Entry
 from interlock.records import Claim, Dataset, LiveRelease, Repeat
@@ -21,14 +23,12 @@ STAGES = ("ingest", "train", "release", "monitor")
 
 def live(target: Target, model: str) -> LiveRelease | None:
     """What serves now."""
-    found = _items(target, f"model#{model}", "live")
-    return LiveRelease.from_json(found[0]) if found else None
+    return live_release(target.state, model)
 
 
 def claim(target: Target, name: str) -> Claim | None:
     """Who works on an upload, or what became of it."""
-    found = _items(target, f"claim#{name}", "claim")
-    return Claim.from_json(found[0]) if found else None
+    return target.state.get(Claim, claims.pk(name), "claim")
 
 
 def bake(target: Target, model: str) -> dict[str, Any] | None:
@@ -39,12 +39,12 @@ def bake(target: Target, model: str) -> dict[str, Any] | None:
 
 def datasets(target: Target, model: str) -> list[Dataset]:
     """The admitted datasets, in the order of their upload."""
-    return sorted((Dataset.from_json(text) for text in _items(target, f"model#{model}", "dataset#")), key=place)
+    return Datasets(target.state, model).admitted()
 
 
 def repeats(target: Target, model: str, claim: str = "") -> list[Repeat]:
     """Uploads of bytes that had been admitted before; of one claim, or all."""
-    return [Repeat.from_json(text) for text in _items(target, f"model#{model}", f"repeat#{claim}")]
+    return list(target.state.query(Repeat, f"model#{model}", f"repeat#{claim}"))
 
 
 def dataset_of(target: Target, model: str, claim: str) -> Dataset | None:
@@ -75,19 +75,7 @@ def captured(target: Target, since: datetime) -> int:
 
 def ledger(target: Target, model: str) -> Iterator[Entry]:
     """The model's chain of decisions, from its start."""
-    pages = (
-        target.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=target.outputs["LedgerTable"],
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": model}},
-            ConsistentRead=True,
-        )
-    )
-    for page in pages:
-        for item in page["Items"]:
-            yield Entry.from_json(item["document"]["S"])
+    return target.ledger.entries(model)
 
 
 @dataclass(frozen=True)
@@ -116,12 +104,7 @@ def reports(target: Target, model: str, stage: str | None = None) -> list[Report
 
 def document(target: Target, report: Report) -> dict[str, Any]:
     """The same report as JSON."""
-    body = (
-        target.client("s3")
-        .get_object(Bucket=target.outputs["DataBucket"], Key=report.key.removesuffix(".html") + ".json")["Body"]
-        .read()
-    )
-    found: dict[str, Any] = json.loads(body)
+    found: dict[str, Any] = json.loads(target.data.raw(report.key.removesuffix(".html") + ".json"))
     return found
 
 

@@ -7,15 +7,14 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cli import evidence, releases
 from cli.target import Target
 from interlock import keys
 from interlock.aws.registry import Package
-from interlock.errors import ChecksumMismatch, InvalidRequest
+from interlock.errors import InvalidRequest
 from interlock.models import DeployedModel
-from interlock.records import LiveRelease, ObjectRef, ServedModel, TrainingManifest
+from interlock.records import LiveRelease, ServedModel, TrainingManifest
 from localcloud.supervisor import ROOT
 
 # Installed without their declared dependencies: these are all that the server imports.
@@ -136,42 +135,26 @@ def _parts(target: Target, model: str, package: Package, revision: int) -> dict[
     """The model's own files, by name, each held against its recorded checksum."""
     run = package.metadata["run"]
     served_ref = package.ref("served")
-    served = _get(target, served_ref)
+    served = target.artefacts.get(served_ref)
     card = package.ref("card")
-    settings = TrainingManifest.from_json(
-        _newest(target, target.outputs["DataBucket"], keys.training(model, run, "manifest.json"))
-    ).settings
-    contract = DeployedModel.from_json(_get(target, settings)).contract
+    settings = TrainingManifest.from_json(target.data.raw(keys.training(model, run, "manifest.json"))).settings
+    contract = DeployedModel.from_json(target.data.get(settings)).contract
     release = {
         "schema_version": 1,
         "model": model,
         "revision": revision,
         "champion": {"version": package.version, "served": served_ref.model_dump(mode="json")},
     }
-    artefacts = target.outputs["ArtefactsBucket"]
     return {
         "served.json": served,
-        "model.onnx": _get(target, ServedModel.from_json(served).onnx),
-        "card.html": _get(target, card),
-        "card.json": _newest(target, artefacts, keys.artefact(model, run, "card.json")),
-        "lineage.json": _get(target, package.ref("lineage")),
-        "probe.json": _newest(target, artefacts, keys.artefact(model, run, "probe.json")),
+        "model.onnx": target.artefacts.get(ServedModel.from_json(served).onnx),
+        "card.html": target.artefacts.get(card),
+        "card.json": target.artefacts.raw(keys.artefact(model, run, "card.json")),
+        "lineage.json": target.artefacts.get(package.ref("lineage")),
+        "probe.json": target.artefacts.raw(keys.artefact(model, run, "probe.json")),
         "contract.json": json.dumps(contract.model_dump(mode="json"), indent=1).encode(),
         "release.json": json.dumps(release, indent=1).encode(),
     }
-
-
-def _get(target: Target, ref: ObjectRef) -> bytes:
-    answer: dict[str, Any] = target.client("s3").get_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
-    body: bytes = answer["Body"].read()
-    if hashlib.sha256(body).hexdigest() != ref.sha256:
-        raise ChecksumMismatch(f"{ref.uri} (version {ref.version}) is not the recorded {ref.sha256[:12]}…")
-    return body
-
-
-def _newest(target: Target, bucket: str, key: str) -> bytes:
-    body: bytes = target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
 
 
 def _put(path: Path, body: bytes) -> None:

@@ -36,8 +36,6 @@ from cli.view import as_json, console, table
 from cli.watching import show
 from ingest.judgement import Judgement, json_schema
 from interlock import evolving
-from interlock.aws.ledger import Ledger
-from interlock.aws.state import State
 from interlock.errors import InterlockError
 from interlock.events import SOURCE, TrainingRequested
 from interlock.keys import MODE, REFRESH
@@ -280,14 +278,12 @@ def forget(
     target = options.target()
     name = target.model(model)
     store = forgetting.Store(target.client("s3"), target.outputs["DataBucket"])
-    state = State(target.outputs["StateTable"], target.client("dynamodb"))
-    ledger = Ledger(target.outputs["LedgerTable"], target.client("dynamodb"))
     subject = forgotten.subject(name, key, column)
-    person = forgetting.Person(subject, frozenset(request or []), forgotten.secret(state, name))
+    person = forgetting.Person(subject, frozenset(request or []), forgotten.secret(target.state, name))
     now, actor = datetime.now(UTC), target.caller()
-    forgotten.begin(ledger, name, person.alias, actor, now)
+    forgotten.begin(target.ledger, name, person.alias, actor, now)
     found = forgetting.forget(store, name, person, evidence.datasets(target, name))
-    forgotten.conclude(state, ledger, found, actor, now)
+    forgotten.conclude(target.state, target.ledger, found, actor, now)
     ends = forgotten.ends(target, now.date())
     if options.json:
         as_json({**found.model_dump(mode="json"), "ends": ends.to_json(found.held)})

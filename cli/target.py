@@ -10,6 +10,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from interlock.aws.http import signed
+from interlock.aws.ledger import Ledger
+from interlock.aws.objects import Objects
+from interlock.aws.state import State
 from interlock.errors import DependencyUnavailable, InvalidSettings, UnknownModel
 from localcloud.supervisor import LocalCloud
 
@@ -95,6 +98,26 @@ class Target:
                 f"{self.stack} is not deployed", remedy="Deploy it with `interlock deploy`."
             ) from None
         return Outputs({item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])})
+
+    @cached_property
+    def state(self) -> State:
+        """What moves."""
+        return State(self.outputs["StateTable"], self.client("dynamodb"))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What was decided."""
+        return Ledger(self.outputs["LedgerTable"], self.client("dynamodb"))
+
+    @cached_property
+    def data(self) -> Objects:
+        """The bucket of uploads, datasets, captures and reports."""
+        return Objects(self.outputs["DataBucket"], self.client("s3"))
+
+    @cached_property
+    def artefacts(self) -> Objects:
+        """The bucket of models and what jobs wrote."""
+        return Objects(self.outputs["ArtefactsBucket"], self.client("s3"))
 
     @property
     def models(self) -> list[str]:

@@ -24,7 +24,8 @@ class Guard(Construct):
         guard = (
             StageFunction(self, foundation, "release", "guard", "Keeps a deployment from breaking what serves")
             .sees_state()
-            .reads("training/")
+            # Or S3 says of what is missing that it is forbidden.
+            .reads("training/", listing=True)
             .reads_artefacts("models/")
             .may("see its own stack", ["cloudformation:DescribeStacks"], [stack])
             .accept(stack, "The stack's own id is made when it is created.")

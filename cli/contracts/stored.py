@@ -9,6 +9,7 @@ from cli import evidence
 from cli.target import Target
 from ingest.judgement import Judgement
 from interlock import keys
+from interlock.aws import live
 from interlock.errors import InvalidRequest
 from interlock.models import DeployedModel
 from interlock.records import ServedModel
@@ -16,12 +17,7 @@ from interlock.records import ServedModel
 
 def champion(target: Target, model: str) -> tuple[DeployedModel, ServedModel] | None:
     """What serves: the contract and spec it was trained by, and what it answers; None when nothing does."""
-    live = evidence.live(target, model)
-    if live is None or live.champion is None:
-        return None
-    settings = _read(target, target.outputs["DataBucket"], keys.training(model, live.champion.run, "model.json"))
-    served = live.champion.served
-    return DeployedModel.from_json(settings), ServedModel.from_json(_read(target, served.bucket, served.key))
+    return live.champion(target.state, target.data, target.artefacts, model)
 
 
 def trained_by(target: Target, model: str) -> DeployedModel:
@@ -57,7 +53,3 @@ def uploads(target: Target, model: str, last: int, folder: Path) -> Iterator[tup
         path.unlink()
     if not count:
         raise InvalidRequest(f"nothing was uploaded for {model} yet", remedy="Compare on a file: --file.")
-
-
-def _read(target: Target, bucket: str, key: str) -> bytes:
-    return bytes(target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())

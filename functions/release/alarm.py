@@ -10,12 +10,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.state import State
 from interlock.catalogue import deployed_ids
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Alerts, Bus, LedgerTable, StateTable
-from release.record import change, read
+from release.record import change
 from release.telling import tell
 from release.transitions import PROMOTED, rolled_back
 
@@ -53,7 +54,7 @@ def take_back(state: State, ledger: Ledger, model: str, alarm: str, told: dateti
     Raises:
         RevisionChanged: the record changed at the same moment; the event is delivered again.
     """
-    live = read(state, model)
+    live = live_release(state, model)
     if live is None or told <= live.changed_at:
         # The event is older than what is there now, and says nothing about it.
         return None

@@ -9,12 +9,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.state import State
 from interlock.errors import RevisionChanged
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Bus, LedgerTable, StateTable
-from release.record import change, read
+from release.record import change
 from release.telling import tell
 from release.transitions import BEGUN, PROMOTED, probed
 
@@ -52,7 +53,7 @@ def confirm(
     Raises:
         RevisionChanged: another release, or a rollback, came in between.
     """
-    live = read(state, model)
+    live = live_release(state, model)
     if live is not None and live.state == "probing" and live.revision == revision:
         after = probed(live, by, datetime.now(UTC))
         change(state, ledger, live, after)

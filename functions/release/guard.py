@@ -7,20 +7,19 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import CloudFormationCustomResourceEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from interlock import evolving, keys
+from interlock import evolving
 from interlock.aws.cloudformation import answer, rolls_back
+from interlock.aws.live import champion
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.catalogue import deployed_ids
 from interlock.errors import InterlockError
-from interlock.models import DeployedModel, deployed
+from interlock.models import deployed
 from interlock.observability import logger, observed
-from interlock.records import ServedModel
-from interlock.settings import DataBucket, StateTable
-from release.record import read
+from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 
 
-class Settings(DataBucket, StateTable):
+class Settings(DataBucket, ArtefactsBucket, StateTable):
     """What this function uses."""
 
 
@@ -33,7 +32,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
             settings = Settings.load()
             before = request.old_resource_properties.get("Models", [])
             names = sorted({*before, *request.resource_properties["Models"]})
-            judge(State(settings.state_table), Objects(settings.data_bucket), names)
+            buckets = Objects(settings.data_bucket), Objects(settings.artefacts_bucket)
+            judge(State(settings.state_table), *buckets, names)
     except Exception as error:  # noqa: BLE001 - whatever happened here, CloudFormation waits for an answer
         logger.exception("the deployment is refused")
         remedy = f" {error.next_step}" if isinstance(error, InterlockError) else ""
@@ -42,13 +42,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         answer(request, context.function_name)
 
 
-def judge(state: State, data: Objects, names: list[str]) -> None:
+def judge(state: State, data: Objects, artefacts: Objects, names: list[str]) -> None:
     """Hold the deployed models against the versions of these models that serve.
 
     Raises:
         Refused: one would answer wrongly, or could no longer be watched.
     """
-    serving = {name: found for name in names if (found := _champion(state, data, name)) is not None}
+    serving = {name: found for name in names if (found := champion(state, data, artefacts, name)) is not None}
     evolving.refuse(evolving.foreseen(serving, [deployed(name) for name in deployed_ids()]))
 
 
@@ -61,12 +61,3 @@ def _settled(request: CloudFormationCustomResourceEvent) -> bool:
         or after["BreakChampion"] == "true"
         or rolls_back(request.stack_id)
     )
-
-
-def _champion(state: State, data: Objects, name: str) -> tuple[DeployedModel, ServedModel] | None:
-    live = read(state, name)
-    if live is None or live.champion is None:
-        return None
-    trained_by = data.raw(keys.training(name, live.champion.run, "model.json"))
-    served = live.champion.served
-    return DeployedModel.from_json(trained_by), ServedModel.from_json(Objects(served.bucket).get(served))

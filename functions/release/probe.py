@@ -11,13 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
 from interlock.aws.http import signed_post
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import ProbeFailed
 from interlock.observability import logger, observed
 from interlock.records import Probe, ServedModel
 from interlock.settings import ArtefactsBucket, StateTable
-from release.record import read
 
 # Serving functions hold a release for five seconds at most; a new one must have arrived well within this.
 _PATIENCE = 30.0
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     settings = Settings.load()
     model, version, revision = event["model"], event["version"], event["revision"]
     logger.append_keys(model=model, version=version, revision=revision)
-    live = read(State(settings.state_table), model)
+    live = live_release(State(settings.state_table), model)
     if live is None or live.challenger is None or live.revision != revision:
         raise ProbeFailed(f"{model}: the live release is no longer at revision {revision}")
     artefacts = Objects(settings.artefacts_bucket)

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.registry import Package, Registry
 from interlock.aws.state import State
@@ -19,7 +20,7 @@ from interlock.observability import logger, observed
 from interlock.records import LiveRelease, ServedModel
 from interlock.settings import ArtefactsBucket, LedgerTable, StateTable
 from interlock.spec import Release
-from release.record import change, read
+from release.record import change
 from release.transitions import is_old_news, started
 
 
@@ -55,7 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if person:
         given = ModelApproved.model_validate(detail)
         by = f"{given.approved_by}: {given.comment}"
-        check_unchanged(package, given, read(state, package.model))
+        check_unchanged(package, given, live_release(state, package.model))
     elif package.approval != "Approved":
         raise Refused(f"{package.arn} is {package.approval}, not Approved")
     check(package, Objects(settings.artefacts_bucket))
@@ -127,7 +128,7 @@ def propose(package: Package, plan: Release, approval: Approval, state: State, l
 
 
 def _propose(package: Package, plan: Release, approval: Approval, state: State, ledger: Ledger) -> int | None:
-    before = read(state, package.model)
+    before = live_release(state, package.model)
     if before is not None and before.state == "probing" and approval.execution in before.reason:
         return before.revision
     if is_old_news(before, package.version, approval.told):

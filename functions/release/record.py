@@ -14,11 +14,6 @@ _LIVE = "live"
 _KEPT = "revision#"
 
 
-def read(state: State, model: str) -> LiveRelease | None:
-    """What serves now."""
-    return state.get(LiveRelease, _pk(model), _LIVE)
-
-
 def revisions(state: State, model: str, limit: int | None = None) -> Iterator[LiveRelease]:
     """The revisions as they were written, the newest first."""
     return state.query(LiveRelease, _pk(model), _KEPT, newest_first=True, limit=limit)

@@ -10,12 +10,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.state import State
 from interlock.errors import reason as message_of
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Alerts, Bus, LedgerTable, StateTable
-from release.record import change, read
+from release.record import change
 from release.telling import tell
 from release.transitions import FAILED_PROBE, withdrawn
 
@@ -47,7 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def put_back(state: State, ledger: Ledger, model: str, version: int, reason: str, by: str) -> LiveRelease | None:
     """Take the version back if it still is the one that is being probed."""
-    live = read(state, model)
+    live = live_release(state, model)
     if live is None or live.challenger is None or live.challenger.version != version or live.state != "probing":
         # Put back before, or somebody else released meanwhile: theirs stands. A repeat still has to tell.
         return live if live is not None and live.reason == reason else None

@@ -10,13 +10,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.state import State
 from interlock.errors import Conflict, RevisionChanged
 from interlock.models import deployed
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Alerts, Bus, LedgerTable, StateTable
-from release.record import change, read, revisions
+from release.record import change, revisions
 from release.telling import tell
 from release.transitions import GONE, rolled_back
 
@@ -62,7 +63,7 @@ def take_back(
 
 
 def _take_back(state: State, ledger: Ledger, model: str, actor: str, reason: str, version: int | None) -> LiveRelease:
-    live = read(state, model)
+    live = live_release(state, model)
     if live is not None and version is not None and version not in _there(live):
         if any(item.version == version and item.action in GONE for item in revisions(state, model, _LOOKED_BACK)):
             return live

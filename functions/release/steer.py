@@ -9,13 +9,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.state import State
 from interlock.errors import Conflict, InvalidRequest
 from interlock.models import deployed
 from interlock.observability import logger, observed
 from interlock.records import LiveRelease
 from interlock.settings import Bus, LedgerTable, StateTable
-from release.record import change, read
+from release.record import change
 from release.telling import tell
 from release.transitions import paused, promoted, resumed
 
@@ -50,7 +51,7 @@ def steer(state: State, ledger: Ledger, bus: EventBus, model: str, action: str, 
         RevisionChanged: the record changed at the same moment.
         InvalidRequest: there is no such action.
     """
-    live = read(state, model)
+    live = live_release(state, model)
     if live is None or live.challenger is None:
         raise Conflict(f"no release of '{model}' is under way", remedy="`interlock release status` shows what is.")
     now = datetime.now(UTC)

@@ -17,6 +17,7 @@ from interlock import keys
 from interlock.aws.alerts import AlertTopic
 from interlock.aws.bus import EventBus
 from interlock.aws.ledger import Ledger
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.catalogue import deployed_ids
@@ -28,7 +29,7 @@ from interlock.report import page
 from interlock.settings import Alerts, ArtefactsBucket, Bus, DataBucket, LedgerTable, StateTable
 from interlock.steps import StepVerdict
 from release.judgement import glance, judge
-from release.record import change, decision, read, revisions
+from release.record import change, decision, revisions
 from release.tally import Tally, count
 from release.telling import tell
 from release.transitions import (
@@ -124,7 +125,7 @@ _TOLD: dict[str, int] = {}
 def _believed(doors: Doors, last: LiveRelease, now: datetime) -> LiveRelease:
     """The live record, put right when it is not the revision that was written last."""
     try:
-        live = read(doors.state, last.model)
+        live = live_release(doors.state, last.model)
     except ValidationError:
         live = None
     if live == last:

@@ -9,12 +9,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
+from interlock.aws.live import live_release
 from interlock.aws.registry import Registry
 from interlock.aws.state import State
 from interlock.errors import LeaseHeld
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, observed
-from interlock.records import Lease, LiveRelease, PendingTraining
+from interlock.records import Lease, PendingTraining
 from interlock.settings import StateTable
 from interlock.spec import TrainOn
 
@@ -118,7 +119,7 @@ def wanted(
         case TrainOn.REQUEST:
             return False, f"{dataset}; training.on is 'request'"
         case TrainOn.FIRST_DATASET:
-            live = state.get(LiveRelease, pk(model.id), "live")
+            live = live_release(state, model.id)
             if (live is not None and live.champion is not None) or registry.has_versions(model.id):
                 return False, f"{dataset}; training.on is 'first_dataset' and there is a version already"
             return True, f"{dataset}, the first"

@@ -14,6 +14,7 @@ import onnxruntime
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import ChecksumMismatch, TrainingFailed
@@ -21,12 +22,11 @@ from interlock.inference import headline, places
 from interlock.kind import Kind
 from interlock.models import DeployedModel
 from interlock.observability import logger, observed
-from interlock.records import Input, LiveRelease, ObjectRef, ServedModel, TrainingManifest
+from interlock.records import Input, ObjectRef, ServedModel, TrainingManifest
 from interlock.settings import ArtefactsBucket, DataBucket, StateTable
 from interlock.signature import signature
 from interlock.stats.drift.reference import CategoryReference, Reference, category_reference, number_reference
 from train import footprint, scoring
-from train.acquire import pk
 from train.documents import ChampionScored, Evaluation, Footprint, JobAnswer, JobReport
 from train.expected import expected
 from train.scoring import Array, Holdout
@@ -195,7 +195,7 @@ def _champion(
     state: State, artefacts: Objects, model: DeployedModel, holdout: Holdout
 ) -> tuple[ChampionScored | None, Array | None]:
     """The serving version's scores on the same rows, if it answers the same question."""
-    live = state.get(LiveRelease, pk(model.id), "live")
+    live = live_release(state, model.id)
     if live is None or live.champion is None:
         return None, None
     served = ServedModel.from_json(artefacts.get(live.champion.served))

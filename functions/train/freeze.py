@@ -15,15 +15,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
 from interlock.aws.datasets import Datasets
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import NothingNew, TrainingFailed
 from interlock.models import DeployedModel, deployed
 from interlock.observability import logger, observed
-from interlock.records import Dataset, LiveRelease, ObjectRef, TrainingManifest
+from interlock.records import Dataset, ObjectRef, TrainingManifest
 from interlock.schema import canonical_json
 from interlock.settings import DataBucket, StateTable
-from train.acquire import pk
 from train.data import fits, join
 
 _PARQUET = "application/vnd.apache.parquet"
@@ -83,7 +83,7 @@ def freeze(
             "script": hashlib.sha256(user_script.encode()).hexdigest() if user_script else None,
         }
         manifest_id = hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
-        live = state.get(LiveRelease, pk(model.id), "live")
+        live = live_release(state, model.id)
         # One that is being released is on its way: the same once more would only take its place.
         for candidate in (live.champion, live.challenger) if live is not None else ():
             if candidate is not None and candidate.manifest_id == manifest_id:

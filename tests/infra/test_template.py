@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
+
 Resources = dict[str, dict[str, Any]]
 
 
@@ -173,6 +175,26 @@ def test_the_console_reads_and_can_change_nothing(resources: Resources) -> None:
     own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
     allowed = {action for item in policy["PolicyDocument"]["Statement"] for action in listed(item["Action"])}
     assert allowed <= reads | own
+
+
+@pytest.mark.parametrize(
+    ("function", "prefix"),
+    [
+        ("IngestPlan", "parts/*"),
+        ("IngestValidate", "training/*"),
+        ("IngestMerge", "training/*"),
+        ("ReleaseProbe", "models/*"),
+        ("Guard", "training/*"),
+    ],
+)
+def test_who_says_what_is_missing_may_tell_it_from_what_is_forbidden(
+    resources: Resources, function: str, prefix: str
+) -> None:
+    """S3 answers 403 for an object that is not there to whoever may not list."""
+    (role,) = (name for name in resources if name.startswith(f"{function}Role") and "Policy" not in name)
+    (policy,) = (p for p in of(resources, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"])
+    (lists,) = (s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == "s3:ListBucket")
+    assert listed(lists["Condition"]["StringLike"]["s3:prefix"]) == [prefix]
 
 
 def test_what_costs_while_idle_is_counted(resources: Resources) -> None:

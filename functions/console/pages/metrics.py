@@ -15,6 +15,7 @@ from typing import get_args
 from console.door import Asked, Reply
 from console.openmetrics import CONTENT_TYPE, Family, exposition
 from console.sources import Sources
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.errors import InvalidUpload
 from interlock.records import CheckedWindow, Dataset, EndedJob, Lease, LiveRelease, ObjectRef
@@ -90,7 +91,7 @@ def _describe(families: Families, sources: Sources, model: str) -> None:
     pk, state = f"model#{model}", sources.state
     spec = sources.deployed(model).spec
     families.model.add(1, model=model, kind=spec.target.kind.value, target=spec.target.column)
-    live = state.get(LiveRelease, pk, "live")
+    live = live_release(state, model)
     if live is not None:
         _release(families, model, live, state.get(StepVerdict, pk, "bake"))
     if (window := next(state.query(CheckedWindow, pk, "window#", newest_first=True, limit=1), None)) is not None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from console.door import Asked, Reply
 from console.render import html
 from console.sources import Sources
+from interlock.aws.live import live_release
 from interlock.records import CheckedWindow, LiveRelease
 
 
@@ -31,6 +32,6 @@ def standing(sources: Sources, model: str) -> Standing:
     return Standing(
         model,
         sources.deployed(model).spec.description,
-        sources.state.get(LiveRelease, pk, "live"),
+        live_release(sources.state, model),
         next(newest, None),
     )

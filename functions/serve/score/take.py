@@ -9,13 +9,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock.aws.claims import take
 from interlock.aws.executions import Executions
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import NotServing
 from interlock.keys import asked
 from interlock.models import deployed
 from interlock.observability import logger, observed
-from interlock.records import LiveRelease
 from interlock.settings import DataBucket, StateTable
 from serve.score.documents import Piece, Release
 
@@ -59,7 +59,7 @@ def champion(state: State, model: str) -> Release:
     Raises:
         NotServing: nothing does.
     """
-    live = state.get(LiveRelease, f"model#{model}", "live")
+    live = live_release(state, model)
     if live is None or live.champion is None:
         raise NotServing(f"no version of '{model}' serves yet", remedy="Release one, then put the file there again.")
     return Release(version=live.champion.version, revision=live.revision, served=live.champion.served)

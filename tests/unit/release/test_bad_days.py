@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from interlock.aws.live import live_release
 from interlock.errors import ChecksumMismatch, Conflict, DependencyUnavailable, Refused
 from interlock.events import ModelApproved, ModelRolledBack
 from interlock.records import LiveRelease
 from release import alarm, tend
 from release.confirm import confirm
 from release.propose import check_unchanged
-from release.record import read
 from release.restore import put_back
 from release.rollback import take_back
 from release.steer import steer
@@ -277,9 +277,9 @@ def test_an_approval_of_what_has_changed_since_is_refused(world: World, change: 
     given = ModelApproved(
         model="flats", package_arn=two.arn, approved_by="a person", comment="fine", seen=two.digest, champion=1
     )
-    check_unchanged(two, given, read(world.state, "flats"))
+    check_unchanged(two, given, live_release(world.state, "flats"))
     with pytest.raises(Refused, match=word):
-        check_unchanged(two, given.model_copy(update=change), read(world.state, "flats"))
+        check_unchanged(two, given.model_copy(update=change), live_release(world.state, "flats"))
 
 
 def test_sixteen_instances_are_never_more_than_ten_seconds_behind(world: World) -> None:

@@ -9,13 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 import release.alarm
+import release.probe
 import release.propose
 import release.rollback
 import release.steer
 import release.tend
 from interlock.aws.registry import Package, Registry
 from interlock.contract import Column, ColumnType
-from interlock.errors import Conflict, InvalidRequest, Refused
+from interlock.errors import Conflict, InvalidRequest, ProbeFailed, Refused
 from interlock.models import DeployedModel
 from tests.unit.release.world import CONTRACT, World, make, model, sigmoid
 
@@ -45,7 +46,15 @@ class Context:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> World:
     found = make(monkeypatch, capsys, mode="canary", steps=[0.5], min_calls=20)
-    for name in ("STATE_TABLE", "LEDGER_TABLE", "BUS_NAME", "ALERTS_TOPIC", "ENVIRONMENT", "PACKAGE_GROUP_PREFIX"):
+    for name in (
+        "STATE_TABLE",
+        "LEDGER_TABLE",
+        "BUS_NAME",
+        "ALERTS_TOPIC",
+        "ENVIRONMENT",
+        "PACKAGE_GROUP_PREFIX",
+        "API_URL",
+    ):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("DATA_BUCKET", "data")
     monkeypatch.setenv("ARTEFACTS_BUCKET", "artefacts")
@@ -53,7 +62,7 @@ def world(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     doors = {"Objects": buckets.__getitem__, "State": lambda _: found.state, "Ledger": lambda _: found.ledger,
              "EventBus": lambda _: found.bus, "AlertTopic": lambda _: found.alerts,
              "deployed": lambda _: found.model, "deployed_ids": lambda: ("flats",)}  # fmt: skip
-    for module in (release.alarm, release.propose, release.rollback, release.steer, release.tend):
+    for module in (release.alarm, release.probe, release.propose, release.rollback, release.steer, release.tend):
         for name, door in doors.items():
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, door)
@@ -98,6 +107,13 @@ def test_the_registry_s_own_event_does_not_take_the_person_s_place(
     assert call(release.propose, approval(world, done))["go"]
     assert [answer["go"] for answer in others] == [False]
     assert "looks right" in world.live.changed_by
+
+
+def test_a_version_without_questions_does_not_hold_its_probe(world: World) -> None:
+    revision = world.propose(world.register(2, sigmoid(1.01)))
+    world.artefacts.delete("models/flats/r2/probe.json")
+    with pytest.raises(ProbeFailed, match=r"models/flats/r2/probe\.json is missing"):
+        call(release.probe, {"model": "flats", "version": 2, "revision": revision})
 
 
 def test_what_nobody_approved_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ def world(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     found.data.put(keys.training("flats", "r1", "model.json"), found.model.to_json().encode())
     for name in ("STATE_TABLE", "DATA_BUCKET", "ENVIRONMENT"):
         monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("ARTEFACTS_BUCKET", "artefacts")
     buckets = {"test": found.data, "artefacts": found.artefacts}
     monkeypatch.setattr(release.guard, "Objects", buckets.__getitem__)
     monkeypatch.setattr(release.guard, "State", lambda _: found.state)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.aws.live import live_release
 from interlock.errors import Conflict, ProbeFailed, RevisionChanged
 from interlock.events import ModelPromoted
 from interlock.kind import Kind
@@ -17,7 +18,7 @@ from interlock.spec import Release
 from release import transitions
 from release.confirm import confirm
 from release.probe import probe
-from release.record import change, read
+from release.record import change
 from release.restore import put_back
 from release.rollback import take_back
 from release.telling import tell
@@ -43,12 +44,12 @@ class Table:
 
     @property
     def live(self) -> LiveRelease:
-        found = read(self.state, "flats")
+        found = live_release(self.state, "flats")
         assert found is not None
         return found
 
     def start(self, version: int, plan: Release = ALL) -> LiveRelease:
-        before = read(self.state, "flats")
+        before = live_release(self.state, "flats")
         after = started(before, candidate(version), "flats", plan, "a test", "", NOW)
         assert after is not None
         change(self.state, self.ledger, before, after)

@@ -23,6 +23,7 @@ import release.rollback
 import release.steer
 import serve.infer
 from interlock import keys
+from interlock.aws.live import live_release
 from interlock.aws.registry import Package, file_metadata
 from interlock.contract import Column, ColumnType, Contract
 from interlock.kind import Kind
@@ -35,7 +36,6 @@ from interlock.steps import StepVerdict
 from release import tend
 from release.confirm import confirm
 from release.propose import Approval, check, propose
-from release.record import read
 from serve import capture, labels
 from serve.live import Live
 from serve.loaded import Memory
@@ -179,7 +179,7 @@ class World:
 
     @property
     def live(self) -> LiveRelease:
-        found = read(self.state, "flats")
+        found = live_release(self.state, "flats")
         assert found is not None
         return found
 

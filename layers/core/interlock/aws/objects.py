@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -38,9 +39,10 @@ class Arrival:
 class Objects:
     """One bucket."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, s3: Any = None) -> None:
+        """The bucket, by this process's own client where none is given."""
         self.bucket = bucket
-        self._s3 = client("s3")
+        self._s3 = s3 or client("s3")
 
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectRef:
         """Write an object; answers exactly what was written."""
