@@ -106,28 +106,37 @@ class Finding:
 def examine(environment: str, profile: str | None) -> Iterator[Finding]:
     """Look at everything that a deployment needs, and say what to do."""
     version = sys.version_info
-    yield Finding("ok" if version >= (3, 11) else "fail", "Python", f"{version.major}.{version.minor}", "Use 3.11+.")
+    yield _finding("fail", version >= (3, 11), "Python", f"{version.major}.{version.minor}", "Use 3.11 or later.")
     for name in ("emulator", "lambda-runtime", "job"):
         there = (supervisor.HOME / "envs" / name / "bin/python").exists()
-        yield Finding(
-            "ok" if there else "fail", f"environment {name}", "there" if there else "missing", "Run make setup."
-        )
+        yield _finding("fail", there, f"environment {name}", "there" if there else "missing", "Run `make setup`.")
     free = shutil.disk_usage(supervisor.ROOT).free / 1e9
-    yield Finding("ok" if free > 3 else "warn", "free disk", f"{free:.0f} GB", "The layers and the local cloud need 3.")
+    yield _finding("warn", free > 3, "free disk", f"{free:.0f} GB", "The layers and the local cloud need 3 GB.")
     if profile is None:
-        running = supervisor.status()
-        state = "ok" if running and all(running.values()) else "warn"
-        yield Finding(state, "local cloud", ", ".join(n for n, r in running.items() if r) or "stopped", "interlock up")
+        status = supervisor.status()
+        running = [name for name, runs in status.items() if runs]
+        up = bool(status) and len(running) == len(status)
+        yield _finding("warn", up, "local cloud", ", ".join(running) or "stopped", "Start it with `interlock up`.")
     try:
         target = Target.find(environment, profile)
         yield Finding("ok", "caller", target.caller())
-        yield Finding("ok", "stack", f"{target.stack}, models: {', '.join(target.outputs['Models'].split(','))}")
     except (InterlockError, ClientError, BotoCoreError) as error:
-        remedy = error.next_step if isinstance(error, InterlockError) else "Check the profile."
-        yield Finding("warn", "target", str(error), remedy)
+        yield Finding("warn" if profile is None else "fail", "caller", str(error), _remedy(error))
         return
+    try:
+        yield Finding("ok", "stack", f"{target.stack}, models: {', '.join(target.models)}")
+    except (InterlockError, ClientError, BotoCoreError) as error:
+        yield Finding("warn", "stack", str(error), _remedy(error))
     if target.local is None:
         yield from _quotas(target)
+
+
+def _finding(otherwise: str, well: bool, what: str, found: str, remedy: str) -> Finding:
+    return Finding("ok", what, found) if well else Finding(otherwise, what, found, remedy)
+
+
+def _remedy(error: Exception) -> str:
+    return error.next_step if isinstance(error, InterlockError) else "Check the profile: sign-in, region, permissions."
 
 
 # AWS's codes of the quotas that new accounts have reduced.
@@ -145,8 +154,8 @@ def _quotas(target: Target) -> Iterator[Finding]:
         except ClientError as error:
             yield Finding("warn", what, str(error), "Allow servicequotas:GetServiceQuota to see it.")
             continue
-        state = "ok" if value >= needed else "fail"
-        yield Finding(state, what, f"{value:g}", f"Ask AWS for {needed} or more (Service Quotas console).")
+        remedy = f"Ask AWS for {needed} or more (Service Quotas console)."
+        yield _finding("fail", value >= needed, what, f"{value:g}", remedy)
 
 
 def logs(target: Target, what: str, job: str | None, minutes: int) -> Iterator[str]:

@@ -19,7 +19,7 @@ from cli import cloud, evidence, executions, history, inference, uploads
 from cli.target import Target
 from cli.view import console, note, step, table
 from cli.watching import show
-from interlock.errors import DependencyUnavailable, InvalidSettings, Refused
+from interlock.errors import DependencyUnavailable, InvalidRequest, Refused
 from interlock.folder import model_folders
 from localcloud import supervisor
 
@@ -89,7 +89,10 @@ def _folder(model: str | None) -> Path:
     for folder in folders:
         if model in {None, folder.name}:
             return folder
-    raise InvalidSettings(f"no folder of models/ named {model!r} has a demo.yaml")
+    raise InvalidRequest(
+        f"there is no demo of '{model}'" if model else "no folder of models/ has a demo.yaml",
+        remedy=f"Folders of models/ with a demo.yaml: {', '.join(path.name for path in folders) or 'none'}.",
+    )
 
 
 def _first_data(story: Story) -> None:

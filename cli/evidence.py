@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cli.target import Target
 from interlock.aws import claims
@@ -18,7 +18,8 @@ from interlock.ledger import Entry
 from interlock.records import Claim, Dataset, LiveRelease, Repeat
 from localcloud.supervisor import HOME
 
-STAGES = ("ingest", "train", "release", "monitor")
+Stage = Literal["ingest", "train", "release", "monitor"]
+STAGES = get_args(Stage)
 
 
 def live(target: Target, model: str) -> LiveRelease | None:

@@ -1,4 +1,4 @@
-"""What is and what was: status, drift, the ledger, rollback."""
+"""What is and what was: status, drift, verdicts, the ledger."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections import defaultdict
 from typing import Any
 
 from cli import evidence, executions
-from cli.forgetting import Forgotten
-from cli.forgotten import Ends
 from cli.target import Target
 from cli.view import ago, console, note, table
 from interlock.datasets import training_set
@@ -107,40 +105,6 @@ def show_drift(target: Target, model: str) -> dict[str, Any]:
     if decided:
         note(f"decided: {decided['action']}, because {decided['reason']}")
     return found
-
-
-def show_forgotten(found: Forgotten, ends: Ends) -> None:
-    """What was removed, what still holds the person and is marked, and when logs and backups end."""
-    console.print(
-        f"{found.captures} captured rows and {found.labels} labels removed from {found.versions} stored versions;"
-        f" a second search finds {found.left or 'nothing'}. In the ledger as person {found.person}."
-    )
-    if found.held:
-        table(
-            f"Files that still hold them (of {found.searched:,} versions that were searched)",
-            ("file", "versions", "rows", "there until"),
-            [
-                (
-                    item.key,
-                    item.versions,
-                    "unreadable" if item.rows is None else item.rows,
-                    ends.of(item) or "you remove it",
-                )
-                for item in found.held
-            ],
-        )
-    else:
-        note(f"no other file holds them: {found.searched:,} versions were searched")
-    if found.datasets:
-        note(f"the datasets {', '.join(found.datasets)} are marked: upload the data without them, --refresh")
-    if found.models:
-        note(f"the runs {', '.join(found.models)} were trained on them and are marked: train anew after that")
-    for what, day in (
-        ("serving's log lines", ends.logs),
-        ("old versions of stored files", ends.versions),
-        ("the tables' backups", ends.backups),
-    ):
-        note(f"{what} end by themselves, the last on {day}" if day else f"{what} have no end that is set")
 
 
 def show_verdict(document: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from interlock.aws.client import code
 from interlock.aws.http import signed
 from interlock.aws.ledger import Ledger
 from interlock.aws.objects import Objects
@@ -55,8 +56,9 @@ class Target:
     @property
     def name(self) -> str:
         """For people."""
-        where = "the local cloud" if self.local else f"AWS (profile {self.profile}, {self.session.region_name})"
-        return f"{self.stack} on {where}"
+        if self.local:
+            return f"{self.stack} on the local cloud"
+        return f"{self.stack} on AWS (profile {self.profile}, {self.session.region_name or 'no region'})"
 
     @property
     def stack(self) -> str:
@@ -93,7 +95,10 @@ class Target:
         """
         try:
             found = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
-        except (ClientError, IndexError):
+        except ClientError as error:
+            # As CloudFormation says that there is no such stack.
+            if code(error) != "ValidationError":
+                raise
             raise DependencyUnavailable(
                 f"{self.stack} is not deployed", remedy="Deploy it with `interlock deploy`."
             ) from None

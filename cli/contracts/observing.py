@@ -89,13 +89,13 @@ def observe(path: Path) -> Observed:
         try:
             con.execute(f"CREATE TABLE told AS SELECT * FROM {_origin(path)}")  # noqa: S608 - quoted
         except duckdb.Error as error:
-            raise InvalidUpload(f"{path}: {str(error).splitlines()[0]}") from None
+            raise _unusable(path, str(error).splitlines()[0]) from None
         described = [(str(name), str(kind)) for name, kind, *_ in con.execute("DESCRIBE told").fetchall()]
         if nested := [name for name, kind in described if kind.endswith("]") or kind.startswith(_NESTED)]:
-            raise InvalidUpload(f"{path}: nested columns cannot be judged: {', '.join(nested)}")
+            raise _unusable(path, f"nested columns cannot be judged: {', '.join(nested)}")
         rows = _one(con, "SELECT count(*) FROM told")[0]
         if not rows:
-            raise InvalidUpload(f"{path}: has no rows")
+            raise _unusable(path, "it has no rows")
         names = [name for name, _ in described]
         tokens = sorted({token for name, kind in described for token in _tokens(con, name, kind)})
         return Observed(
@@ -104,6 +104,10 @@ def observe(path: Path) -> Observed:
             null_tokens=("", *tokens),
             columns=tuple(_seen(con, name, kind, ("", *tokens), rows) for name, kind in described if name in names),
         )
+
+
+def _unusable(path: Path, why: str) -> InvalidUpload:
+    return InvalidUpload(f"{path}: {why}", remedy="Name a table with rows: CSV, gzip CSV, Parquet or JSON Lines.")
 
 
 def _origin(path: Path) -> str:

@@ -62,6 +62,11 @@ def scaffold(file: Path, models: Path, name: str | None, target: str | None) -> 
             f"'{column.name}' has {column.distinct:,} different texts: too many classes",
             remedy="Name the column to predict with --target.",
         )
+    if all(why for _, why in _features(found, column)):
+        raise InvalidRequest(
+            f"no column of {file} can be a feature that '{column.name}' is predicted from",
+            remedy="Is it a table with a header? Name the column to predict with --target.",
+        )
     listed = [] if kind is Kind.REGRESSION else [column.name]
     folder.mkdir(parents=True)
     (folder / "contract.yaml").write_text(contract_yaml(found, model, listed), "utf-8")
@@ -87,6 +92,15 @@ def _kind(column: Seen) -> Kind:
     return Kind.MULTICLASS if column.type is ColumnType.STRING or few else Kind.REGRESSION
 
 
+def _features(found: Observed, target: Seen) -> Iterator[tuple[Seen, str]]:
+    """The columns that could be features, and of each why it is better none."""
+    skipped = {target.name, key_of(found)}
+    for column in found.columns:
+        if column.name not in skipped and column.type not in {ColumnType.DATE, ColumnType.TIMESTAMP}:
+            free = column.type is ColumnType.STRING and column.distinct > found.rows // 2
+            yield column, "looks personal" if personal(column) else "nearly every text is another one" if free else ""
+
+
 def _spec(found: Observed, target: Seen, kind: Kind, name: str) -> Iterator[str]:
     yield f"# Written from {found.path.name}. The reason stands beside each limit: mend what you know better."
     yield "schema_version: 1"
@@ -98,15 +112,11 @@ def _spec(found: Observed, target: Seen, kind: Kind, name: str) -> Iterator[str]
     if kind is Kind.BINARY:
         positive, rows = _positive(target)
         yield f"  positive: {_quoted(positive)}   # {rows:,} of {target.present:,} rows"
-    skipped = {target.name, key_of(found)}
     yield ""
     yield "# Left out: the key, and what is no number, category or yes and no. Take out what is not known when asked."
     yield "features:"
-    for column in found.columns:
-        if column.name not in skipped and column.type not in {ColumnType.DATE, ColumnType.TIMESTAMP}:
-            free = column.type is ColumnType.STRING and column.distinct > found.rows // 2
-            why = "looks personal" if personal(column) else "nearly every text is another one" if free else ""
-            yield f"  {'# ' * bool(why)}- {_quoted(column.name)}{f'   # {why}' * bool(why)}"
+    for column, why in _features(found, target):
+        yield f"  {'# ' * bool(why)}- {_quoted(column.name)}{f'   # {why}' * bool(why)}"
     yield ""
     yield "holdout:"
     yield f"  fraction: 0.2            # {found.rows // 5:,} of the {found.rows:,} rows that were seen"

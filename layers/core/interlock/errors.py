@@ -97,7 +97,7 @@ class InvalidUpload(InputError):
     """An upload that belongs to no model or cannot be read at all."""
 
     headline = "The upload cannot be read"
-    remedy = "Upload CSV, gzip CSV, Parquet or JSON Lines under incoming/<model>/."
+    remedy = "Upload CSV, JSON Lines or Parquet, plain, gzip or zstd, under incoming/<model>/."
 
 
 class InvalidRequest(InputError):

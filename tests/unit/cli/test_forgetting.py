@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli import forgotten
-from cli.forgetting import Held, Person, Store, forget
-from cli.searching import Subject, rows_of
+from cli.forget import remains
+from cli.forget.finding import Subject, rows_of
+from cli.forget.removing import Held, Person, Store, forget
 from interlock import keys
 from interlock.contract import Column, ColumnType, Contract, Dialect
 from interlock.errors import InvalidRequest
@@ -165,12 +165,12 @@ def test_what_still_holds_the_person_is_listed_marked_and_in_the_ledger(s3: Vers
     trained(s3, "run-1", [with_them.id, without.id])
     trained(s3, "run-2", [without.id])
     eve, state, ledger = person("id", "eve", frozenset({"r"}), SECRET), FakeState(), FakeLedger()
-    forgotten.begin(ledger, "loans", eve.alias, "arn:someone", AT)
+    remains.begin(ledger, "loans", eve.alias, "arn:someone", AT)
     found = forget(Store(s3, "data"), "loans", eve, [with_them, without])
-    forgotten.conclude(state, ledger, found, "arn:someone", AT)
+    remains.conclude(state, ledger, found, "arn:someone", AT)
     assert (found.datasets, found.models) == (("id-aa",), ("run-1",))
     assert [item.key for item in found.held] == ["incoming/loans/aa.csv", "datasets/loans/aa/train.parquet"]
-    held = {(mark.kind, mark.subject, mark.person) for mark in forgotten.marks(state, "loans")}
+    held = {(mark.kind, mark.subject, mark.person) for mark in remains.marks(state, "loans")}
     assert held == {("dataset", "id-aa", eve.alias), ("run", "run-1", eve.alias)}
     assert ledger.actions("loans") == ["forgetting begun", "person forgotten"]
     told = ledger.chains["loans"][-1].decision
@@ -184,15 +184,15 @@ def test_what_still_holds_the_person_is_listed_marked_and_in_the_ledger(s3: Vers
 
 def test_the_secret_is_made_once_and_is_the_models_own() -> None:
     state = FakeState()
-    first = forgotten.secret(state, "loans")
+    first = remains.secret(state, "loans")
     assert len(first) == 32
-    assert forgotten.secret(state, "loans") == first
-    assert forgotten.secret(state, "other") != first
+    assert remains.secret(state, "loans") == first
+    assert remains.secret(state, "other") != first
 
 
 def test_a_command_that_dies_leaves_a_trace_and_is_given_again(s3: Versions, monkeypatch: pytest.MonkeyPatch) -> None:
     seven, ledger = person("id", "7", frozenset({"r"}), SECRET), FakeLedger()
-    forgotten.begin(ledger, "loans", seven.alias, "arn:someone", AT)
+    remains.begin(ledger, "loans", seven.alias, "arn:someone", AT)
     removed = []
 
     def dies(Bucket: str, Key: str, VersionId: str) -> None:  # noqa: N803
@@ -238,18 +238,18 @@ class Account:
 
 
 def test_when_logs_and_backups_end() -> None:
-    found = forgotten.ends(Account(logs=30, versions=20, backups=1), date(2026, 3, 2))  # type: ignore[arg-type]
+    found = remains.ends(Account(logs=30, versions=20, backups=1), date(2026, 3, 2))  # type: ignore[arg-type]
     assert (found.logs, found.versions, found.backups) == (date(2026, 4, 1), date(2026, 3, 22), date(2026, 4, 6))
     piece = Held(key="scoring/loans/aa/part-00000-rows", versions=1, rows=1, newest=True, written=AT)
     assert found.of(piece) == date(2026, 3, 2 + 14) + timedelta(days=20)
     assert found.of(piece.model_copy(update={"newest": False})) == found.versions
     assert found.of(piece.model_copy(update={"key": "score/loans/aa.csv"})) is None, "until somebody removes it"
-    never = forgotten.ends(Account(logs=0, versions=0, backups=0), date(2026, 3, 2))  # type: ignore[arg-type]
+    never = remains.ends(Account(logs=0, versions=0, backups=0), date(2026, 3, 2))  # type: ignore[arg-type]
     assert (never.logs, never.versions, never.backups, never.of(piece)) == (None, None, None, None)
 
 
 def test_a_contract_without_a_mark_wants_the_column_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgotten, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(remains, "models_folder", lambda: tmp_path)
     (tmp_path / "loans").mkdir()
     column = {"name": "who", "logicalType": "string"}
     document = {
@@ -258,11 +258,11 @@ def test_a_contract_without_a_mark_wants_the_column_named(tmp_path: Path, monkey
     }  # fmt: skip
     (tmp_path / "loans" / "contract.yaml").write_text(json.dumps(document))
     with pytest.raises(InvalidRequest, match="does not say which column names a person"):
-        forgotten.subject("loans", "7", None)
+        remains.subject("loans", "7", None)
     column["customProperties"] = [{"property": "subjectKey", "value": True}]  # type: ignore[assignment]
     (tmp_path / "loans" / "contract.yaml").write_text(json.dumps(document))
-    assert forgotten.subject("loans", "7", None) == Subject("who", "7", ("who",), 0)
-    assert forgotten.subject("elsewhere", "7", "who") == Subject("who", "7")
+    assert remains.subject("loans", "7", None) == Subject("who", "7", ("who",), 0)
+    assert remains.subject("elsewhere", "7", "who") == Subject("who", "7")
 
 
 def test_every_file_that_holds_them_is_listed_and_no_other(s3: Versions) -> None:

@@ -16,7 +16,7 @@ from cli.watching import show
 from interlock.errors import InvalidRequest
 from interlock.ledger import Decision
 
-app = typer.Typer(name="release", help="What is on its way, who decided, and your say in it.", no_args_is_help=True)
+app = typer.Typer(help="What is on its way, who decided, and your say in it.", no_args_is_help=True)
 
 Reason = Annotated[str, typer.Option(help="Why, for the ledger.")]
 
@@ -92,7 +92,12 @@ def resume(model: Model = None, reason: Reason = "by hand") -> None:
 def rollback(model: Model = None, reason: Reason = "by hand") -> None:
     """Take back what is on its way, or else serve the version before; callers get it within five seconds."""
     target = options.target()
-    show_rollback(releases.rollback(target, target.model(model), reason))
+    answer = releases.rollback(target, target.model(model), reason)
+    if options.json:
+        as_json(answer)
+        return
+    serving = f"version {answer['version']} serves" if answer["version"] else "nothing serves"
+    console.print(f"Version {answer['taken_back']} was taken back; {serving} (revision {answer['revision']}).")
 
 
 @app.command()
@@ -155,15 +160,6 @@ def champion(
     champion_ = found.evidence["champion"]
     console.print(f"Version {champion_} was champion." if champion_ else "No version served.")
     note(f"revision {found.evidence['revision']}: {found.action}, by {found.actor}, at {found.evidence['changed_at']}")
-
-
-def show_rollback(answer: dict[str, Any]) -> None:
-    """What serves after a rollback."""
-    if options.json:
-        as_json(answer)
-        return
-    serving = f"version {answer['version']} serves" if answer["version"] else "nothing serves"
-    console.print(f"Version {answer['taken_back']} was taken back; {serving} (revision {answer['revision']}).")
 
 
 def _steer(model: str | None, action: str, reason: str) -> None:

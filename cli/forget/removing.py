@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from cli.searching import Subject, rows_of
+from cli.forget.finding import Subject, rows_of
 from interlock import keys
 from interlock.errors import InvalidUpload
 from interlock.records import Dataset, TrainingManifest

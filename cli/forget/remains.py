@@ -10,9 +10,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.forgetting import Forgotten, Held
+from cli.forget.finding import Subject
+from cli.forget.removing import Forgotten, Held
 from cli.options import models_folder
-from cli.searching import Subject
 from cli.target import Target
 from interlock.aws.ledger import Ledger
 from interlock.aws.state import State

@@ -1,0 +1,1 @@
+"""A person forgotten: found, removed, and marked where they remain."""

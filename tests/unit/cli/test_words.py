@@ -1,0 +1,110 @@
+"""The command as somebody meets it who has never used it: its help, wrong words, and no cloud."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from cli import main
+from cli.target import Target
+from localcloud.supervisor import LocalCloud
+
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def interlock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `interlock …` on a terminal of 80 columns, where no cloud is; answers exit code and all that was said."""
+    monkeypatch.setattr(LocalCloud, "load", lambda: None)
+    monkeypatch.setattr("cli.view.console.stderr", False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["interlock", *words])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out + said.err
+
+    return run
+
+
+def every(words: tuple[str, ...] = (), command: object = None) -> Iterator[tuple[str, ...]]:
+    command = command or typer.main.get_command(main.app)
+    yield words
+    for name, below in getattr(command, "commands", {}).items():
+        yield from every((*words, name), below)
+
+
+@pytest.mark.parametrize("words", list(every()), ids=" ".join)
+def test_every_word_says_what_it_does_within_80_columns(interlock: Command, words: tuple[str, ...]) -> None:
+    code, said = interlock(*words, "--help")
+    assert code == 0
+    assert max(map(len, said.splitlines())) <= 80
+    sentence = said.split("Usage:")[1].splitlines()[2].strip()
+    assert sentence[0].isupper(), sentence
+    assert len(sentence) > 10
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["predict", "--rwo", "a=1"], 2, "--row"),
+        (["report", "--stage", "nothing"], 2, "'monitor'"),
+        (["upload", "a-model", "not-there.csv"], 2, "does not exist"),
+        (["status"], 7, "Start it with `interlock up`"),
+        (["predict", "--row", "a=1"], 7, "Start it with `interlock up`"),
+        (["release", "status"], 7, "Start it with `interlock up`"),
+        (["--profile", "nobody-has-this-profile", "status"], 2, "aws configure list-profiles"),
+        (["--profile", "nobody-has-this-profile", "doctor"], 1, "aws configure list-profiles"),
+        (["demo", "--model", "nobody"], 2, "census-income"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(interlock: Command, words: list[str], code: int, said: str) -> None:
+    found, told = interlock(*words)
+    assert (found, "Traceback" in told) == (code, False)
+    assert said in " ".join(told.split())
+
+
+def test_a_file_that_is_no_table_makes_no_model(interlock: Command, tmp_path: Path) -> None:
+    for text, why in (("", "has no rows"), ("a\n1\n2\n", "can be a feature")):
+        (tmp_path / "table.csv").write_text(text)
+        code, said = interlock("model", "new", str(tmp_path / "table.csv"), "--models", str(tmp_path / "models"))
+        assert (code, why in said) == (2, True), said
+    assert not (tmp_path / "models").exists()
+
+
+class Away:
+    """An account whose CloudFormation answers with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getattr__(self, _method: str) -> Away:
+        return self
+
+    def __call__(self, **_: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoCredentialsError(), "AWS cannot be asked"),
+        (ClientError({"Error": {"Code": "ExpiredToken", "Message": "over"}}, "DescribeStacks"), "AWS refused"),
+        (ClientError({"Error": {"Code": "ValidationError", "Message": "none"}}, "DescribeStacks"), "is not deployed"),
+    ],
+)
+def test_a_stack_that_is_not_there_is_told_from_one_that_may_not_be_seen(
+    interlock: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    monkeypatch.setattr(Target, "find", lambda environment, _: Target(environment, None, None))
+    monkeypatch.setattr(Target, "client", lambda *_: Away(error))
+    code, told = interlock("status")
+    assert (code, said in told) == (7, True), told
