@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from botocore.config import Config
 
 from interlock.errors import DependencyUnavailable, InvalidSettings
 from localcloud.processes import Process
+from localcloud.record import Record, free_ports, locked
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".interlock"
@@ -55,10 +53,10 @@ class LocalCloud:
     @classmethod
     def load(cls, home: Path = HOME) -> LocalCloud | None:
         """The local cloud of that folder, if it is running."""
-        record = _record(home)
+        record = Record.load(home)
         if record is None or [name for name, runs in status(home).items() if runs] != ["emulator", "sagemaker"]:
             return None
-        return cls(home, record["endpoint"], record["sagemaker"])
+        return cls(home, record.endpoint, record.sagemaker)
 
     def session(self) -> boto3.Session:
         """A session with the local administrator's key, blind to every profile and file of the user."""
@@ -98,27 +96,28 @@ def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud
         InvalidSettings: the environments are missing.
     """
     home = home.resolve()
-    with _locked(home):
+    with locked(home):
         if running := LocalCloud.load(home):
             return running
         _stop(home)
-        before = _record(home) or {}
-        port, sagemaker_port = _ports(before.get("port"), before.get("sagemaker_port"))
-        if "port" in before and port != before["port"]:
-            progress(f"port {before['port']} is taken: what is deployed names it, so run `interlock deploy` again")
+        before = Record.load(home)
+        port, sagemaker_port = free_ports(*((before.port, before.sagemaker_port) if before else (None, None)))
+        if before is not None and port != before.port:
+            progress(f"port {before.port} is taken: what is deployed names it, so run `interlock deploy` again")
         endpoint, sagemaker = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sagemaker_port}"
+        record = Record(endpoint, sagemaker, port, sagemaker_port)
         try:
             progress("starting the emulator")
-            emulator = _start(
+            emulator = record.processes["emulator"] = _start(
                 home,
                 "emulator",
                 [str(_python("emulator")), str(ROOT / "localcloud/emulator.py")],
                 _emulator_environment(home, port, sagemaker),
             )
-            _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator})
+            record.save(home)
             _wait(home, "emulator", emulator, f"{endpoint}/_ministack/health")
             progress("starting SageMaker")
-            service = _start(
+            service = record.processes["sagemaker"] = _start(
                 home,
                 "sagemaker",
                 [sys.executable, "-m", "localcloud.sagemaker"],
@@ -131,7 +130,7 @@ def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud
                     **{name: os.environ[name] for name in _SETTINGS if name in os.environ},
                 },
             )
-            _save(home, endpoint, sagemaker, port, sagemaker_port, {"emulator": emulator, "sagemaker": service})
+            record.save(home)
             _wait(home, "sagemaker", service, f"{sagemaker}/_interlock/health")
         except KeyboardInterrupt:
             # Half a cloud is of no use to anybody.
@@ -142,14 +141,14 @@ def up(home: Path = HOME, progress: Callable[[str], None] = print) -> LocalCloud
 
 def down(home: Path = HOME) -> list[str]:
     """Stop both processes; answers the names of those that ran."""
-    with _locked(home.resolve()):
+    with locked(home.resolve()):
         return _stop(home.resolve())
 
 
 def status(home: Path = HOME) -> dict[str, bool]:
     """Which process runs."""
-    record = _record(home) or {"processes": {}}
-    return {name: Process(**child).alive() for name, child in record["processes"].items()}
+    record = Record.load(home)
+    return {name: process.alive() for name, process in record.processes.items()} if record else {}
 
 
 def _emulator_environment(home: Path, port: int, sagemaker: str) -> dict[str, str]:
@@ -234,75 +233,21 @@ def _wait(home: Path, name: str, process: Process, url: str) -> None:
 
 
 def _stop(home: Path) -> list[str]:
-    record = _record(home)
+    record = Record.load(home)
     if record is None:
         return []
-    running = {name: Process(**child) for name, child in record["processes"].items()}
-    running = {name: process for name, process in running.items() if process.alive()}
+    running = {name: process for name, process in record.processes.items() if process.alive()}
     # SageMaker first: it writes to the emulator when it goes.
     for name in sorted(running, reverse=True):
         if name == "emulator":
             # It cannot end while somebody has not read an answer to its end, and would then be killed with its state.
             with contextlib.suppress(OSError):
-                _save_state(record["endpoint"])
+                _save_state(record.endpoint)
         running[name].end(_STOP_SECONDS[name])
     shutil.rmtree(home / _SCRATCH, ignore_errors=True)
-    _save_record(home, {**record, "processes": {}})
+    replace(record, processes={}).save(home)
     return sorted(running)
 
 
 def _save_state(endpoint: str) -> None:
     _OPENER.open(f"{endpoint}/_interlock/save", data=b"{}", timeout=60).close()
-
-
-def _ports(*wanted: int | None) -> list[int]:
-    """Free ports of the loopback address: the wanted ones as far as nobody else has them."""
-    found = []
-    with contextlib.ExitStack() as held:
-        for port in wanted:
-            probe = held.enter_context(socket.socket())
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port or 0))
-            except OSError:
-                probe.bind(("127.0.0.1", 0))
-            found.append(int(probe.getsockname()[1]))
-    return found
-
-
-def _save(
-    home: Path, endpoint: str, sagemaker: str, port: int, sagemaker_port: int, processes: dict[str, Process]
-) -> None:
-    _save_record(
-        home,
-        {
-            "endpoint": endpoint,
-            "sagemaker": sagemaker,
-            "port": port,
-            "sagemaker_port": sagemaker_port,
-            "processes": {name: vars(process) for name, process in processes.items()},
-        },
-    )
-
-
-def _save_record(home: Path, record: dict[str, Any]) -> None:
-    draft = home / "local.json.draft"
-    draft.write_text(json.dumps(record, indent=1))
-    draft.rename(home / "local.json")
-
-
-def _record(home: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads((home / "local.json").read_text())
-    except FileNotFoundError:
-        return None
-    return found
-
-
-@contextlib.contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """One `up` or `down` at a time."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
