@@ -41,34 +41,21 @@ class Alarms(Construct):
                 )
             ],
         )
-        stale = cloudwatch.Metric(
-            namespace="Interlock",
-            metric_name="LiveReleaseUnreadable",
-            dimensions_map={"service": "serve"},
-            statistic="Sum",
-            period=_FIVE,
-        )
-        lost = cloudwatch.Metric(
-            namespace="Interlock",
-            metric_name="LinesLost",
-            dimensions_map={"service": "serve"},
-            statistic="Sum",
-            period=_FIVE,
-        )
-        drift = cloudwatch.Metric(
-            namespace="Interlock",
-            metric_name="Drift",
-            dimensions_map={"service": "monitor"},
-            statistic="Sum",
-            period=_FIVE,
-        )
         watched = {
             "serve-errors": (serve.infer.function.metric_errors(period=_FIVE), 1, "The serving function failed"),
-            "serve-stale": (stale, 1, "The live release could not be read; the last one serves on"),
-            "capture-lost": (lost, 1, "Answers went out whose captures could not be written"),
+            "serve-stale": (
+                _counted("LiveReleaseUnreadable", "serve"),
+                1,
+                "The live release could not be read; the last one serves on",
+            ),
+            "capture-lost": (_counted("LinesLost", "serve"), 1, "Answers went out whose captures could not be written"),
             "api-5xx": (serve.api.metric_server_error(period=_FIVE, statistic="Sum"), 5, "The API answers with errors"),
             "capture-errors": (serve.capture.metric_errors(period=_FIVE), 1, "Predictions are not being kept"),
-            "drift": (drift, 1, "Traffic has drifted; the monitor's own message says where and what was done"),
+            "drift": (
+                _counted("Drift", "monitor"),
+                1,
+                "Traffic has drifted; the monitor's own message says where and what was done",
+            ),
             "dead-letters": (
                 foundation.dead_letters.metric_approximate_number_of_messages_visible(period=_FIVE),
                 1,
@@ -112,6 +99,13 @@ class Alarms(Construct):
                 left=[serve.infer.function.metric_duration(statistic=s) for s in ("p50", "p99")],
             ),
         )
+
+
+def _counted(name: str, stage: str) -> cloudwatch.Metric:
+    """What a stage's functions count themselves."""
+    return cloudwatch.Metric(
+        namespace="Interlock", metric_name=name, dimensions_map={"service": stage}, statistic="Sum", period=_FIVE
+    )
 
 
 def _message(environment: str) -> events.RuleTargetInput:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from constructs import Construct
 
 from infra.foundation import Foundation
 from infra.function import StageFunction
-from infra.workflow import Workflow, begin, choose, each, fail, jsonata, succeed, task, workflow_name
+from infra.workflow import Workflow, begin, choose, each, fail, jsonata, may_ask_for_owners, succeed, task
 
 _UPLOAD = {"bucket": jsonata("$bucket"), "key": jsonata("$key"), "version": jsonata("$version")}
 _EXECUTION = jsonata("$states.context.Execution.Id")
@@ -28,10 +28,7 @@ class Ingest(Construct):
         super().__init__(scope, "Ingest")
         bucket = foundation.data.bucket_name
         claim = StageFunction(self, foundation, "ingest", "claim", "Takes an upload once").keeps_state()
-        name = workflow_name(foundation, "ingest")
-        owners = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
-        claim.may("ask whether an owner works", ["states:DescribeExecution"], [owners])
-        claim.accept(owners, "Executions of its own workflow; their names are made at run time.")
+        may_ask_for_owners(claim, foundation, "ingest")
         validate = (
             _engine(self, foundation, "validate", "Judges an upload against its contract")
             .reads("incoming/", "reports/", "training/")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from aws_cdk import Duration
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduled
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.foundation import Foundation
 from infra.function import StageFunction
+from infra.schedules import start_for
 from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
 from interlock.models import DeployedModel
 
@@ -124,11 +123,4 @@ class Monitor(Construct):
                 subscriptions.LambdaSubscription(notify.function, dead_letter_queue=foundation.dead_letters)
             )
         for model in models:
-            scheduler.Schedule(
-                self,
-                f"Schedule-{model.id}",
-                schedule=scheduler.ScheduleExpression.expression(model.spec.monitoring.schedule),
-                target=scheduled.StepFunctionsStartExecution(
-                    self.workflow.machine, input=scheduler.ScheduleTargetInput.from_object({"model": model.id})
-                ),
-            )
+            start_for(self, model.id, model.spec.monitoring.schedule, self.workflow, {"model": model.id})

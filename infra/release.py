@@ -5,14 +5,11 @@ from __future__ import annotations
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduled
 from constructs import Construct
 
-from infra.checks import acknowledge_wildcard
 from infra.foundation import Foundation
 from infra.function import StageFunction
+from infra.schedules import call_every
 from infra.serve import Serve
 from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
 from interlock.models import DeployedModel
@@ -196,14 +193,7 @@ class Release(Construct):
             .publishes()
             .alerts()
         )
-        clock = iam.Role(self, "ClockRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
-        acknowledge_wildcard(clock, f"{tend.function.function_arn}:*", "CDK grants a function with its versions.")
-        scheduler.Schedule(
-            self,
-            "EveryMinute",
-            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
-            target=scheduled.LambdaInvoke(tend.function, role=clock),
-        )
+        call_every(self, "EveryMinute", 1, tend)
         return tend
 
     def _on_alarm(self, foundation: Foundation, alarm: StageFunction) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from constructs import Construct
 
 from infra.foundation import Foundation
 from infra.function import StageFunction
-from infra.workflow import Workflow, begin, choose, each, fail, jsonata, succeed, task, workflow_name
+from infra.workflow import Workflow, begin, choose, each, fail, jsonata, may_ask_for_owners, succeed, task
 
 _FILE = {"bucket": jsonata("$bucket"), "key": jsonata("$key"), "version": jsonata("$version")}
 _EXECUTION = jsonata("$states.context.Execution.Id")
@@ -27,10 +27,7 @@ class Score(Construct):
             .reads("score/")
             .keeps_state()
         )
-        owners = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:"
-        owners += f"{workflow_name(foundation, 'score')}:*"
-        take.may("ask whether an owner works", ["states:DescribeExecution"], [owners])
-        take.accept(owners, "Executions of its own workflow; their names are made at run time.")
+        may_ask_for_owners(take, foundation, "score")
         cut = (
             _function(self, foundation, "cut", "Cuts a large file into pieces", ["tabular"], 3008, 10240)
             .reads("score/")

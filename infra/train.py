@@ -7,19 +7,15 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduled
 from constructs import Construct
 
 from infra.checks import acknowledge_wildcard
 from infra.foundation import Foundation
 from infra.function import StageFunction
-from infra.workflow import Workflow, begin, choose, fail, jsonata, succeed, task
+from infra.schedules import call_every, start_for
+from infra.train_states import states
+from infra.workflow import Workflow
 from interlock.models import DeployedModel
-
-_RUN = {"model": jsonata("$model"), "run": jsonata("$run")}
-_EXECUTION = jsonata("$states.context.Execution.Id")
-_MANIFEST = {**_RUN, "manifest": jsonata("$manifest")}
 
 
 class Train(Construct):
@@ -187,110 +183,18 @@ class Train(Construct):
             self,
             foundation,
             "train",
-            {
-                "Start": begin(
-                    {
-                        "event": jsonata("$states.input.`detail-type`"),
-                        "detail": jsonata("$states.input.detail"),
-                        "model": jsonata("$states.input.detail.model"),
-                        "run": "",
-                        "outcome": "registered",
-                        "error": "",
-                        "cause": "",
-                        "job": {},
-                    },
-                    "Acquire",
-                ),
-                "Acquire": task(
-                    acquire,
-                    {
-                        "event": jsonata("$event"),
-                        "detail": jsonata("$detail"),
-                        "execution": _EXECUTION,
-                        "started": jsonata("$states.context.Execution.StartTime"),
-                    },
-                    assign={
-                        "go": jsonata("$states.result.Payload.go"),
-                        "run": jsonata("$states.result.Payload.run"),
-                        "reason": jsonata("$states.result.Payload.reason"),
-                    },
-                    catch=[("LeaseHeld", "Waiting"), ("States.ALL", "Failed")],
-                    next_state="Needed",
-                ),
-                "Needed": choose("$go", "Freeze", "NotNeeded"),
-                "Freeze": task(
-                    freeze,
-                    {**_RUN, "reason": jsonata("$reason"), "execution": _EXECUTION},
-                    assign={"manifest": jsonata("$states.result.Payload.manifest")},
-                    catch=[("NothingNew", "NothingNew"), ("States.ALL", "GiveUp")],
-                    next_state="Launch",
-                ),
-                "Launch": task(
-                    launch,
-                    {**_MANIFEST, "token": jsonata("$states.context.Task.Token")},
-                    wait_for_token=True,
-                    # The job ends itself before; this is for the day when nobody tells, not even the reconciler.
-                    seconds=3600 + 60 * max(model.spec.training.max_minutes for model in models),
-                    assign={"job": jsonata("$states.result")},
-                    catch=[("States.ALL", "GiveUp")],
-                    next_state="Evaluate",
-                ),
-                "Evaluate": task(
-                    evaluate,
-                    {**_MANIFEST, "job": jsonata("$job")},
-                    assign={"evaluation": jsonata("$states.result.Payload.evaluation")},
-                    catch=[("States.ALL", "GiveUp")],
-                    next_state="Gate",
-                ),
-                "Gate": task(
-                    gate,
-                    {**_MANIFEST, "evaluation": jsonata("$evaluation")},
-                    assign={
-                        "verdict": jsonata("$states.result.Payload.verdict"),
-                        "passed": jsonata("$states.result.Payload.passed"),
-                    },
-                    catch=[("States.ALL", "GiveUp")],
-                    next_state="Passed",
-                ),
-                "Passed": choose("$passed", "Register", "Reject"),
-                "Register": task(
-                    register,
-                    {
-                        **_MANIFEST,
-                        "evaluation": jsonata("$evaluation"),
-                        "verdict": jsonata("$verdict"),
-                        "job": jsonata("$job"),
-                    },
-                    catch=[("States.ALL", "GiveUp")],
-                    next_state="Conclude",
-                ),
-                "Reject": task(
-                    reject,
-                    {**_RUN, "verdict": jsonata("$verdict")},
-                    assign={"outcome": "rejected"},
-                    catch=[("States.ALL", "GiveUp")],
-                    next_state="Conclude",
-                ),
-                "NothingNew": {"Type": "Pass", "Assign": {"outcome": "nothing_new"}, "Next": "Conclude"},
-                "GiveUp": {"Type": "Pass", "Assign": {"outcome": "failed"}, "Next": "Conclude"},
-                "Conclude": task(
-                    conclude,
-                    {
-                        **_RUN,
-                        "execution": _EXECUTION,
-                        "outcome": jsonata("$outcome"),
-                        "error": jsonata("$error"),
-                        "cause": jsonata("$cause"),
-                        "job": jsonata("$job"),
-                    },
-                    next_state="Ended",
-                ),
-                "Ended": choose("$outcome = 'failed'", "Failed", "Done"),
-                "Done": succeed(),
-                "NotNeeded": succeed(),
-                "Waiting": succeed(),
-                "Failed": fail(),
-            },
+            states(
+                acquire=acquire,
+                freeze=freeze,
+                launch=launch,
+                evaluate=evaluate,
+                gate=gate,
+                register=register,
+                reject=reject,
+                conclude=conclude,
+                # The job ends itself before; this is for the day when nobody tells, not even the reconciler.
+                launch_seconds=3600 + 60 * max(model.spec.training.max_minutes for model in models),
+            ),
             functions=[acquire, freeze, launch, evaluate, gate, register, reject, conclude],
             timeout=Duration.days(2),
         )
@@ -315,30 +219,12 @@ class Train(Construct):
             ),
             targets=[targets.LambdaFunction(resume.function, dead_letter_queue=foundation.dead_letters)],
         )
-        clock = iam.Role(self, "ClockRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
-        acknowledge_wildcard(clock, f"{reconcile.function.function_arn}:*", "CDK grants a function with its versions.")
-        scheduler.Schedule(
-            self,
-            "EveryFiveMinutes",
-            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(5)),
-            target=scheduled.LambdaInvoke(reconcile.function, role=clock),
-        )
+        call_every(self, "EveryFiveMinutes", 5, reconcile)
         for model in models:
             if model.spec.training.schedule:
-                scheduler.Schedule(
-                    self,
-                    f"Schedule-{model.id}",
-                    schedule=scheduler.ScheduleExpression.expression(model.spec.training.schedule),
-                    target=scheduled.StepFunctionsStartExecution(
-                        self.workflow.machine,
-                        input=scheduler.ScheduleTargetInput.from_object(
-                            {
-                                "detail-type": "TrainingRequested",
-                                "detail": {"model": model.id, "reason": "schedule", "requested_by": "scheduler"},
-                            }
-                        ),
-                    ),
-                )
+                asked = {"model": model.id, "reason": "schedule", "requested_by": "scheduler"}
+                given = {"detail-type": "TrainingRequested", "detail": asked}
+                start_for(self, model.id, model.spec.training.schedule, self.workflow, given)
 
     def _job_role(self, foundation: Foundation, *code: assets.Asset) -> iam.Role:
         """What the training container may: read its channels, write its output and its log."""

@@ -36,9 +36,16 @@ def jsonata(expression: str) -> str:
     return "{% " + expression + " %}"
 
 
-def workflow_name(foundation: Foundation, stage: str) -> str:
+def _workflow_name(foundation: Foundation, stage: str) -> str:
     """The name of a stage's state machine."""
     return f"interlock-{foundation.settings.environment}-{stage}"
+
+
+def may_ask_for_owners(function: StageFunction, foundation: Foundation, stage: str) -> None:
+    """Let a function ask whether the execution that holds a claim still works."""
+    owners = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{_workflow_name(foundation, stage)}:*"
+    function.may("ask whether an owner works", ["states:DescribeExecution"], [owners])
+    function.accept(owners, "Executions of its own workflow; their names are made at run time.")
 
 
 class Workflow(Construct):
@@ -55,7 +62,7 @@ class Workflow(Construct):
         timeout: Duration,
     ) -> None:
         super().__init__(scope, "Workflow")
-        name = workflow_name(foundation, stage)
+        name = _workflow_name(foundation, stage)
         self._foundation = foundation
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
         role.add_to_policy(
