@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import ExitStack
 from typing import Any
+
+from tests.door import Door, served
 
 
 class Waiting:
@@ -16,22 +17,15 @@ class Waiting:
         self.types: list[str | None] = []
         waiting = self
 
-        class Door(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+        class Answers(Door):
+            def answer(self) -> None:
                 waiting.types.append(self.headers.get("content-type"))
-                waiting.answers.append(json.loads(body))
-                self.send_response(200)
-                self.end_headers()
+                waiting.answers.append(json.loads(self.came()))
+                self.say(200)
 
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self._server = HTTPServer(("127.0.0.1", 0), Door)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?X-Amz-Signature=abc"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._until = ExitStack()
+        self.url = f"{self._until.enter_context(served(Answers))}/answer?X-Amz-Signature=abc"
 
     def stop(self) -> None:
         """Answer nobody any more."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._until.close()

@@ -14,10 +14,12 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.door import Door
 
 WINDOWS, VERSIONS, ROUNDS = 1000, 100, 15
 _PAGE = 1 << 20
@@ -85,40 +87,33 @@ def cloud(stored: Stored, ready: Connection) -> None:
     """Serve until this process ends. `/count` answers how many requests there were since, and how many bytes left."""
     told = [0, 0]
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    class Answers(Door):
+        def answer(self) -> None:
+            if self.command == "GET":
+                self._object()
+                return
+            asked = json.loads(self.came())
             verb = self.headers["x-amz-target"].rpartition(".")[2]
             answer = {"GetItem": stored.get, "Query": stored.query}[verb](asked)
-            self._say(200, json.dumps(answer).encode())
+            self._counted(200, json.dumps(answer).encode())
 
-        def do_GET(self) -> None:
+        def _object(self) -> None:
             path = unquote(urlsplit(self.path).path)
             if path == "/count":
                 body = json.dumps(told).encode()
                 told[:] = [0, 0]
-                self._say(200, body, count=False)
+                self.say(200, body)
             elif path in stored.objects:
-                self._say(200, stored.objects[path])
+                self._counted(200, stored.objects[path])
             else:
-                self._say(404, b"<Error><Code>NoSuchKey</Code></Error>")
+                self._counted(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
-        def _say(self, status: int, body: bytes, *, count: bool = True) -> None:
-            told[0] += count
-            told[1] += len(body) * count
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+        def _counted(self, status: int, body: bytes) -> None:
+            told[0] += 1
+            told[1] += len(body)
+            self.say(status, body)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     ready.send(server.server_port)
     server.serve_forever()
 

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from infra.build import ROOT, build
+from tests.door import Door
 from tests.performance import served
 
 _ENVIRONMENT = ROOT / ".interlock/envs/bench"
@@ -34,31 +35,17 @@ class Cloud:
         stored = Stored(made.onnx)
         item = json.dumps({"Item": {"document": {"S": stored.live.decode()}}}).encode()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-            disable_nagle_algorithm = True
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
-                self._say(item)
-
-            def do_GET(self) -> None:
-                self._say(stored.objects[urlsplit(self.path).path.rpartition("/")[2]])
-
-            def _say(self, body: bytes) -> None:
+        class Answers(Door):
+            def answer(self) -> None:
                 assert self.headers["authorization"].startswith("AWS4-HMAC-SHA256")
-                self.send_response(200)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.came()
+                name = urlsplit(self.path).path.rpartition("/")[2]
+                self.say(200, item if self.command == "POST" else stored.objects[name])
 
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        # As long as this process.
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 def unpacked(folder: Path) -> None:

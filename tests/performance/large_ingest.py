@@ -24,6 +24,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from tests.door import Door
 from tests.performance.ingest_data import HEADER, csv_of, piece
 
 _ROWS = 250_000
@@ -76,21 +77,12 @@ def serve(what: str, told: Connection) -> None:
     """Answer ranges of the file, one after the other."""
     file = Stored(Path(what)) if Path(what).is_file() else Made(int(float(what) * 1e9))
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
+    class Ranges(Door):
+        def answer(self) -> None:
             first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-            body = file.part(first, last + 1)
-            self.send_response(206)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.say(206, file.part(first, last + 1))
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.HTTPServer(("127.0.0.1", 0), Ranges)
     told.send((server.server_port, file.size, file.rows))
     server.serve_forever()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from interlock.aws.objects import Objects
 from interlock.errors import InvalidUpload
+from tests.door import Door
 from tests.unit.s3 import answered_by
 
 
@@ -22,33 +22,20 @@ class Bucket(NamedTuple):
     listing: bool = True
 
 
-class Store(http.server.BaseHTTPRequestHandler):
+class Store(Door):
     """S3 as a caller meets it who may list under a prefix: every read is refused, the list alone may say more."""
 
-    protocol_version = "HTTP/1.1"
     bucket = Bucket(set())
 
-    def do_HEAD(self) -> None:
-        self._say(403, b"")
-
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
         if "list-type" not in query or not self.bucket.listing:
-            self._say(403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+            self.say(403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
             return
         (prefix,) = query["prefix"]
         found = sorted(key for key in self.bucket.keys if key.startswith(prefix))[: int(query["max-keys"][0])]
         listed = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in found)
-        self._say(200, f"<ListBucketResult><KeyCount>{len(found)}</KeyCount>{listed}</ListBucketResult>".encode())
-
-    def _say(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
+        self.say(200, f"<ListBucketResult><KeyCount>{len(found)}</KeyCount>{listed}</ListBucketResult>".encode())
 
 
 @pytest.fixture

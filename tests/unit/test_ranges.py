@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 from collections.abc import Iterator
 
 import pytest
@@ -11,43 +10,35 @@ import pytest
 from interlock.aws import ranges
 from interlock.aws.objects import Objects
 from interlock.errors import DependencyUnavailable, InvalidUpload
+from tests.door import Door
 from tests.unit.s3 import answered_by
 
 BODY = bytes(range(256)) * 5000
 
 
-class Store(http.server.BaseHTTPRequestHandler):
+class Store(Door):
     """S3's GET and HEAD of one object; breaks off the first answers to each range as often as `breaks` says."""
 
-    protocol_version = "HTTP/1.1"
     breaks = 0
     asked: list[str] = []
 
-    def do_HEAD(self) -> None:
-        self.send_response(200 if "/there" in self.path else 404)
-        for name, value in (
-            ("Content-Length", str(len(BODY))),
-            ("Last-Modified", "Wed, 25 Nov 2026 20:00:00 GMT"),
-            ("x-amz-version-id", "v1"),
-        ):
-            self.send_header(name, value)
-        self.end_headers()
+    def answer(self) -> None:
+        if self.command == "GET":
+            self._range()
+            return
+        told = {"last-modified": "Wed, 25 Nov 2026 20:00:00 GMT", "x-amz-version-id": "v1"}
+        self.say(200 if "/there" in self.path else 404, BODY, told)
 
-    def do_GET(self) -> None:
+    def _range(self) -> None:
         wanted = self.headers["Range"]
         first, last = map(int, wanted.removeprefix("bytes=").split("-"))
         part = BODY[first : last + 1]
-        self.send_response(206)
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
+        whole = {"content-length": str(len(part))}
         if self.asked.count(wanted) < self.breaks:
             part = part[: len(part) // 2]
             self.close_connection = True
         self.asked.append(wanted)
-        self.wfile.write(part)
-
-    def log_message(self, *_: object) -> None:
-        return
+        self.say(206, part, whole)
 
 
 @pytest.fixture

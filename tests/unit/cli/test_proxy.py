@@ -8,9 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -23,6 +21,7 @@ from cli.console import _token
 from cli.proxy import Proxy
 from interlock.aws.sigv4 import Credentials, signed
 from interlock.errors import InvalidSettings
+from tests.door import Door, running, served
 
 SESSION = boto3.Session("AKIDEXAMPLE", "a-secret", "a-session-token", region_name="eu-central-1")
 LARGEST = 10 * 1024 * 1024
@@ -66,15 +65,16 @@ class Api:
 def api() -> Iterator[Api]:
     found = Api()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(Door):
+        # Piece by piece.
+        wbufsize = 0
 
         def setup(self) -> None:
             found.connections += 1
             super().setup()
 
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        def answer(self) -> None:
+            body = self.came()
             headers = {name.lower(): value for name, value in self.headers.items()}
             found.calls.append(Call(self.command, self.path, headers, body))
             self.send_response(found.status)
@@ -97,26 +97,8 @@ def api() -> Iterator[Api]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.write(b"0\r\n\r\n")
 
-        do_GET = do_POST = do_HEAD = do_DELETE = _answer  # noqa: N815 - the library's names
-
-        def log_message(self, *_words: Any) -> None:
-            pass
-
-    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}"
+    with served(Handler) as found.url:
         yield found
-
-
-@contextmanager
-def running(server: Any) -> Iterator[Any]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

@@ -1,50 +1,41 @@
 """Alerts reach a chat: a real HTTP server takes what is posted."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
 from interlock.errors import DependencyUnavailable
 from monitor import notify
+from tests.door import Door, served
 from tests.unit.monitor.world import Context
 
 
-class Chat(HTTPServer):
+class Chat:
     """Keeps what came; answers what it is told."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Door)
         self.came: list[tuple[str, Any]] = []
         self.status = 200
+        chat = self
 
+        class Posts(Door):
+            def answer(self) -> None:
+                chat.came.append((self.path, json.loads(self.came())))
+                self.say(chat.status)
 
-class Door(BaseHTTPRequestHandler):
-    server: Chat
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.came.append((self.path, json.loads(body)))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *args: Any) -> None:
-        pass
+        self.door = Posts
 
 
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
-    server = Chat()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("ENVIRONMENT", "test")
-    monkeypatch.setenv("ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/services/secret?thread=1")
-    notify.Settings.load.cache_clear()
-    yield server
-    server.shutdown()
-    server.server_close()
+    found = Chat()
+    with served(found.door) as address:
+        monkeypatch.setenv("ENVIRONMENT", "test")
+        monkeypatch.setenv("ALERT_WEBHOOK", f"{address}/services/secret?thread=1")
+        notify.Settings.load.cache_clear()
+        yield found
 
 
 def event(message: str) -> dict[str, Any]:

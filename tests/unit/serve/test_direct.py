@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -22,6 +19,7 @@ from interlock.aws.direct import Direct
 from interlock.aws.sigv4 import Credentials, escaped, query_string, signed
 from interlock.errors import ChecksumMismatch, DependencyUnavailable, Throttled
 from interlock.records import ObjectRef
+from tests.door import Door, served
 
 AT = datetime(2026, 3, 1, 12, 30, 45, tzinfo=UTC)
 
@@ -65,45 +63,34 @@ def test_signatures_are_botocores(
 class Service:
     """Answers from a list; keeps what it was asked."""
 
+    url: str
+
     def __init__(self) -> None:
         self.answers: list[tuple[int, bytes] | None] = []
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                outer.asked.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        class Answers(Door):
+            def answer(self) -> None:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                outer.asked.append((self.command, self.path, headers, self.came()))
                 answer = outer.answers.pop(0)
                 if answer is None:
                     self.close_connection = True
                     return
-                self.send_response(answer[0])
-                self.send_header("content-length", str(len(answer[1])))
-                self.end_headers()
-                self.wfile.write(answer[1])
+                self.say(*answer)
 
-            do_GET = do_POST = _answer  # noqa: N815 - the server's own names
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.door = Answers
 
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     found = Service()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", found.url)
-    for name, value in (("REGION", "eu-west-1"), ("ACCESS_KEY_ID", "AKID"), ("SECRET_ACCESS_KEY", "s")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    with served(found.door) as found.url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", found.url)
+        for name, value in (("REGION", "eu-west-1"), ("ACCESS_KEY_ID", "AKID"), ("SECRET_ACCESS_KEY", "s")):
+            monkeypatch.setenv(f"AWS_{name}", value)
+        yield found
 
 
 def direct(pauses: list[float] | None = None, clock: Callable[[], float] = AT.timestamp) -> Direct:
