@@ -128,7 +128,7 @@ def newest(target: Target, model: str, stage: str | None, subject: str | None = 
     if not found:
         about = f" of {subject}" if subject else " yet"
         raise InvalidRequest(
-            f"there is no {stage or ''} report of {model}{about}",
+            f"there is no {f'{stage} ' if stage else ''}report of {model}{about}",
             remedy="`interlock history` names every claim, run and window." if subject else "Upload something first.",
         )
     return found[0]

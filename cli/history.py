@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
+
+from rich.markup import escape
 
 from cli import evidence, executions
 from cli.target import Target
 from cli.view import ago, console, note, table
 from interlock.datasets import training_set
 from interlock.ledger import Entry, verify
+
+# Of an entry's evidence, as many letters are shown.
+_LONGEST = 160
 
 
 def status(target: Target) -> dict[str, Any]:
@@ -55,23 +62,13 @@ def status(target: Target) -> dict[str, Any]:
 def show_status(found: dict[str, Any]) -> None:
     """For people."""
     console.print(f"{found['target']}\n{found['api']}\n")
-    table(
-        "Models",
-        ("model", "serves", "revision", "state", "since", "datasets in training", "rows", "traffic"),
-        [
-            (
-                item["model"],
-                f"version {item['version']}" if item["version"] else "-",
-                item["revision"],
-                item["state"],
-                ago(item["since"]) if item["since"] else "",
-                f"{item['in_training']} of {item['datasets']}",
-                f"{item['rows']:,}",
-                item["traffic"] or "not checked",
-            )
-            for item in found["models"]
-        ],
-    )
+    for item in found["models"]:
+        serves = f"version {item['version']} serves" if item["version"] else "nothing serves"
+        release = f" ({item['state']}, revision {item['revision']}, {ago(item['since'])})" if item["revision"] else ""
+        console.print(f"[bold]{item['model']}[/]: {serves}{release}")
+        datasets = f"{item['in_training']} of {item['datasets']} datasets in training, {item['rows']:,} rows"
+        note(f"{datasets}; traffic: {item['traffic'] or 'not checked'}")
+    console.print()
     table(
         "Newest runs",
         ("workflow", "name", "status", "started", "seconds"),
@@ -125,23 +122,28 @@ def show_verdict(document: dict[str, Any]) -> None:
 
 
 def show_ledger(entries: list[Entry]) -> None:
-    """One line a decision."""
-    table(
-        "Ledger",
-        ("#", "when (UTC)", "stage", "decision", "about", "by", "evidence"),
-        [
-            (
-                entry.sequence,
-                f"{entry.at:%m-%d %H:%M:%S}",
-                entry.decision.stage,
-                entry.decision.action,
-                entry.decision.subject,
-                entry.decision.actor.rsplit("/", 1)[-1],
-                _short(entry.decision.evidence),
-            )
-            for entry in entries
-        ],
-    )
+    """Every decision with its evidence."""
+    for entry in entries:
+        found = entry.decision
+        what = f"{found.stage} {found.subject}: {found.action}"
+        show_decision(entry.sequence, entry.at, what, found.actor, _short(found.evidence))
+
+
+def show_decision(number: int, at: datetime, what: str, actor: str, why: str) -> None:
+    """What was decided, and below it by whom and why.
+
+    A function is told by its short name, a person by hers; who approved, where somebody did.
+    """
+    approved = re.search(r"\(approved by (.*)\)$", actor)
+    name = (approved[1] if approved else actor).rsplit("/", 1)[-1]
+    who = re.sub(r"^interlock-[a-z0-9]+-|^arn:.*:", "", name)
+    console.print(f"[bold]{number:>3}[/]  [dim]{at:%m-%d %H:%M:%S}[/]  {escape(what)}")
+    note(escape(f"{who}: {why}" if why else who), indent=5)
+
+
+def plain(text: str) -> str:
+    """An execution by the last part of its name."""
+    return re.sub(r"arn:\S+:", "run ", text)
 
 
 def verified(entries: list[Entry]) -> int:
@@ -163,11 +165,11 @@ def _interval(item: dict[str, Any]) -> str:
 def _short(found: dict[str, Any]) -> str:
     """The small facts of an entry; addresses and hashes are for `--json`."""
     shown = (
-        f"{name}={', '.join(map(str, value)) if isinstance(value, list) else value}"
+        f"{name}={', '.join(map(str, value)) if isinstance(value, list) else plain(str(value))}"
         for name, value in found.items()
         if value not in (None, [], "")
         and not isinstance(value, dict)
         and not str(value).startswith(("s3://", "arn:"))
         and "sha256" not in name
     )
-    return "; ".join(shown)[:120]
+    return "; ".join(shown)[:_LONGEST]

@@ -52,7 +52,8 @@ def which(target: Target, model: str, request_id: str, day: str | None) -> dict[
     Raises:
         InvalidRequest: no captured answer has this id.
     """
-    return _invoke(target, "TraceFunction", {"model": model, "request_id": request_id, "day": day})
+    event = {"model": model, "request_id": request_id, "day": day}
+    return _invoke(target, "TraceFunction", event, remedy="Name the day of the call (UTC): --day 2026-03-02.")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def approve(target: Target, model: str, version: int | None, comment: str) -> Ru
     found = next((item for item in there if version in {None, item.version}), None)
     if found is None:
         raise InvalidRequest(
-            f"no version {version or ''} of '{model}' waits for an approval",
+            f"no version {f'{version} ' if version else ''}of '{model}' waits for an approval",
             remedy=f"Waiting are: {', '.join(str(item.version) for item in there) or 'none'}.",
         )
     live = evidence.live(target, model)
@@ -170,10 +171,10 @@ def at(target: Target, model: str, moment: datetime) -> Decision:
     return before[-1]
 
 
-def _invoke(target: Target, output: str, event: dict[str, Any]) -> dict[str, Any]:
+def _invoke(target: Target, output: str, event: dict[str, Any], remedy: str | None = None) -> dict[str, Any]:
     answer = target.client("lambda").invoke(FunctionName=target.outputs[output], Payload=json.dumps(event).encode())
     document: dict[str, Any] = json.loads(answer["Payload"].read())
     if "errorType" in document:
         kind = getattr(errors, document["errorType"], errors.InterlockError)
-        raise kind(document["errorMessage"])
+        raise kind(document["errorMessage"], remedy=remedy)
     return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 # The terminal's own width; wide enough to keep a line whole where there is no terminal.
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+_NAME = re.compile(r"\S{0,36}")
 _TONES = {
     "pass": "green",
     "succeeded": "green",
@@ -33,12 +36,14 @@ _TONES = {
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table with a title; nothing for no rows."""
-    listed = [[tone(cell) for cell in row] for row in rows]
+    listed = list(rows)
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim", title_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        # Names and ids stay whole, so that they can be copied; what is longer is folded, and nothing cut off.
+        names = [cell for row in listed if _NAME.fullmatch(cell := str(row[place]))]
+        drawn.add_column(column, overflow="fold", min_width=max(map(len, [*column.split(), *names]), default=0))
     for row in listed:
-        drawn.add_row(*row)
+        drawn.add_row(*map(tone, row))
     if listed:
         console.print(drawn)
         console.print()
@@ -56,9 +61,11 @@ def step(text: str) -> None:
     console.print(f"[bold]{text}[/]")
 
 
-def note(text: str) -> None:
-    """A line below it."""
-    console.print(f"  [dim]{text}[/]" if not text.startswith("[") else f"  {text}")
+def note(text: str, indent: int = 2) -> None:
+    """What stands below it, indented also where it goes over several lines."""
+    marked = Text.from_markup(text if text.startswith("[") else f"[dim]{text}[/]")
+    for line in marked.wrap(console, console.width - indent):
+        console.print(Text(" " * indent).append_text(line))
 
 
 def as_json(value: Any) -> None:

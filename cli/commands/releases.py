@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli import history as told
 from cli import releases
 from cli.options import Model, options
-from cli.view import ago, as_json, console, note, table
+from cli.view import ago, as_json, console, note
 from cli.watching import show
 from interlock.errors import InvalidRequest
-from interlock.ledger import Decision
 
 app = typer.Typer(help="What is on its way, who decided, and your say in it.", no_args_is_help=True)
 
@@ -63,11 +61,14 @@ def history(model: Model = None) -> None:
     if options.json:
         as_json([item.model_dump(mode="json") for item in found])
         return
-    table(
-        "Releases",
-        ("revision", "when (UTC)", "what", "about", "champion", "beside it", "by", "why"),
-        [_row(item) for item in found],
-    )
+    for item in found:
+        given = item.evidence
+        challenger = given["challenger"]
+        beside = f", beside it version {challenger} at {100 * given['share']:.3g}%" if challenger else ""
+        serves = f"version {given['champion']} serves" if given["champion"] else "nothing serves"
+        what = f"{item.subject}: {item.action}; {serves}{beside}"
+        at = datetime.fromisoformat(given["changed_at"])
+        told.show_decision(given["revision"], at, what, item.actor, told.plain(given["reason"]))
 
 
 @app.command()
@@ -169,25 +170,3 @@ def _steer(model: str | None, action: str, reason: str) -> None:
         as_json(answer)
     else:
         console.print(f"Version {answer['version']}: {answer['state']} (revision {answer['revision']}).")
-
-
-def _row(item: Decision) -> tuple[Any, ...]:
-    given = item.evidence
-    return (
-        given["revision"],
-        f"{datetime.fromisoformat(given['changed_at']):%m-%d %H:%M:%S}",
-        item.action,
-        item.subject,
-        given["champion"],
-        "" if given["challenger"] is None else f"{given['challenger']}: {100 * given['share']:.3g}%",
-        _who(item.actor),
-        # The name of an execution is told by its last part.
-        re.sub(r"arn:\S+:", "run ", given["reason"])[:80],
-    )
-
-
-def _who(actor: str) -> str:
-    """A function by its short name, a person by hers; whoever approved, where somebody did."""
-    if approved := re.search(r"\(approved by (.*)\)$", actor):
-        return approved[1].rsplit("/", 1)[-1]
-    return re.sub(r"^interlock-[a-z0-9]+-", "", actor.rsplit("/", 1)[-1])
