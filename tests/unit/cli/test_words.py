@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -12,7 +14,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from cli import main
 from cli.target import Target
-from localcloud.supervisor import LocalCloud
+from localcloud.supervisor import ROOT, LocalCloud
 
 Command = Callable[..., tuple[int, str]]
 
@@ -49,6 +51,33 @@ def test_every_word_says_what_it_does_within_80_columns(interlock: Command, word
     sentence = said.split("Usage:")[1].splitlines()[2].strip()
     assert sentence[0].isupper(), sentence
     assert len(sentence) > 10
+
+
+def told() -> Iterator[tuple[str, list[str]]]:
+    """What people are told to type, in documents and in what the code says: `interlock …`."""
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "models").rglob("*.yaml")]
+    code = [path for folder in ("cli", "functions", "layers", "localcloud") for path in (ROOT / folder).rglob("*.py")]
+    for path in [*documents, *code]:
+        for said in re.findall(
+            r"(?:`|^|\[bold\])interlock ((?:[^`\n|&#;\[]|\[(?!/))+)", path.read_text("utf-8"), re.MULTILINE
+        ):
+            yield f"{path.relative_to(ROOT)}: {said}", said.split()
+
+
+@pytest.mark.parametrize(("place", "words"), list(told()), ids=lambda value: value if isinstance(value, str) else "")
+def test_what_people_are_told_to_type_is_there(place: str, words: list[str]) -> None:
+    command: Any = typer.main.get_command(main.app)
+    options: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        options |= {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
+        if word.startswith("--"):
+            assert word in options, place
+            if not options[word].is_flag:
+                next(rest, None)
+        elif re.fullmatch("[a-z]+", word) and hasattr(command, "commands"):
+            assert word in command.commands, place
+            command = command.commands[word]
 
 
 @pytest.mark.parametrize(
