@@ -107,11 +107,6 @@ def conclude(state: State, ledger: Ledger, found: Forgotten, actor: str, at: dat
     ledger.append(_decision(found.model, found.person, actor, at, "person forgotten", evidence))
 
 
-def marks(state: State, model: str) -> list[LineageMark]:
-    """What still holds somebody who was to be forgotten."""
-    return list(state.query(LineageMark, f"model#{model}", "forgotten#"))
-
-
 def ends(target: Target, today: date) -> Ends:
     """When logs and backups end by themselves, as the account is set up."""
 

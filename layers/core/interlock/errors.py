@@ -24,8 +24,7 @@
     │   └── TrainingStopped
     ├── ModelFailed                 the served model crashes or answers no number         500
     ├── Refused                     a check said no                                       422
-    │   ├── ProbeFailed             the new release answers wrongly
-    │   └── BudgetExceeded
+    │   └── ProbeFailed             the new release answers wrongly
     ├── IntegrityError              stored bytes are not what was recorded                500
     │   ├── ChecksumMismatch
     │   └── LedgerBroken
@@ -251,13 +250,6 @@ class ProbeFailed(Refused):
 
     headline = "The new release answers wrongly"
     remedy = "Read the serving function's log with `interlock logs serve`."
-
-
-class BudgetExceeded(Refused):
-    """The month's training budget or the day's limit is used up."""
-
-    headline = "The training budget is used up"
-    remedy = "Raise monitoring.retrain limits in model.yaml, or start the training yourself: `interlock train`."
 
 
 class IntegrityError(InterlockError):

@@ -6,9 +6,6 @@ not move the row. The row is held out when the first 32 bits of SHA-256(key, ide
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-
 from interlock.contract import Contract
 from interlock.models import DeployedModel
 from interlock.sql import quoted, text
@@ -20,21 +17,8 @@ def identity(model: DeployedModel) -> tuple[str, ...]:
     return contract.primary_key or tuple(name for name in contract.names if name != model.spec.target.column)
 
 
-def is_held_out(values: Iterable[str | None], key: str, fraction: float) -> bool:
-    """Decide for one row.
-
-    Args:
-        values: the identity's values as text; None for a missing one.
-        key: the model's holdout key.
-        fraction: of all rows, between 0 and 1.
-    """
-    written = "".join("-" if value is None else f"{len(value.encode())}:{value}" for value in values)
-    digest = hashlib.sha256(f"{key}\x1f{written}".encode()).hexdigest()
-    return int(digest[:8], 16) < int(fraction * 2**32)
-
-
 def held_out(model: DeployedModel) -> str:
-    """The same decision as an SQL condition over typed columns; the engine writes them as text."""
+    """Whether a row is, as an SQL condition over typed columns; the engine writes them as text."""
     spec = model.spec.holdout
     # One text is made of all parts, of which `concat` leaves out the missing ones; `||` would make one a part.
     written = ", ".join(

@@ -21,7 +21,7 @@ from cli.forget.removing import Held, Person, Store, forget
 from interlock import keys
 from interlock.contract import Column, ColumnType, Contract, Dialect
 from interlock.errors import InvalidRequest
-from interlock.records import Dataset, ObjectRef, TrainingManifest
+from interlock.records import Dataset, LineageMark, ObjectRef, TrainingManifest
 from tests.unit.fakes import FakeLedger, FakeState
 from tests.unit.monitor.world import World, make, model, people
 
@@ -170,7 +170,7 @@ def test_what_still_holds_the_person_is_listed_marked_and_in_the_ledger(s3: Vers
     remains.conclude(state, ledger, found, "arn:someone", AT)
     assert (found.datasets, found.models) == (("id-aa",), ("run-1",))
     assert [item.key for item in found.held] == ["incoming/loans/aa.csv", "datasets/loans/aa/train.parquet"]
-    held = {(mark.kind, mark.subject, mark.person) for mark in remains.marks(state, "loans")}
+    held = {(mark.kind, mark.subject, mark.person) for mark in state.query(LineageMark, "model#loans", "forgotten#")}
     assert held == {("dataset", "id-aa", eve.alias), ("run", "run-1", eve.alias)}
     assert ledger.actions("loans") == ["forgetting begun", "person forgotten"]
     told = ledger.chains["loans"][-1].decision

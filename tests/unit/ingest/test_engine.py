@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import re
@@ -11,14 +12,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import rules
 from interlock.contract import Column, ColumnType, Severity
-from interlock.holdout import identity, is_held_out
+from interlock.holdout import held_out, identity
 from interlock.models import DeployedModel
+from interlock.spec import Holdout
 from tests.unit.ingest.made import INTEGER, NUMBER, column, found, judged, model, rows
 
 TABLE = model(
@@ -43,6 +46,13 @@ POOL = [
     *("2024-02-29T10:00", "2024-02-29 25:00", "2024-02-29T10:00:00.5+02:00"),
 ]
 COLUMNS = TABLE.contract.columns
+
+
+def held(values: tuple[str, ...], key: str, fraction: float) -> bool:
+    """Whether a row is held out, as the definition says."""
+    written = "".join(f"{len(value.encode())}:{value}" for value in values)
+    digest = hashlib.sha256(f"{key}\x1f{written}".encode()).hexdigest()
+    return int(digest[:8], 16) < int(fraction * 2**32)
 
 
 def value_of(item: Column, text: str) -> Any:
@@ -162,7 +172,7 @@ def test_rows_are_held_out_as_the_definition_says(values: list[tuple[int, str]])
     with tempfile.TemporaryDirectory() as folder:
         answer = judged(body.encode(), by, Path(folder))
         train, holdout = (rows(answer.files[name]) for name in ("train", "holdout"))
-    expected = {(n, s, 1.0): is_held_out((str(n), s), "k", 0.25) for n, s in values}
+    expected = {(n, s, 1.0): held((str(n), s), "k", 0.25) for n, s in values}
     assert sorted(holdout) == sorted(row for row, held in expected.items() if held)
     assert sorted(train) == sorted(row for row, held in expected.items() if not held)
     assert (answer.train_rows, answer.holdout_rows) == (len(train), len(holdout))
@@ -170,8 +180,14 @@ def test_rows_are_held_out_as_the_definition_says(values: list[tuple[int, str]])
 
 def test_missing_and_adjacent_values_are_told_apart_in_the_holdout() -> None:
     pairs = [("a", None), (None, "a"), ("a", ""), ("aa", ""), ("a", "a"), ("-", None), ("1:a", None)]
-    drawn = {pair: [is_held_out(pair, f"k{i}", 0.5) for i in range(64)] for pair in pairs}
-    assert len({tuple(draw) for draw in drawn.values()}) == len(pairs)
+    by = model(column("n"), column("s"))
+    keyed = (Holdout(key=f"k{i}", fraction=0.5) for i in range(64))
+    conditions = [held_out(by.model_copy(update={"spec": by.spec.model_copy(update={"holdout": h})})) for h in keyed]
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE pairs (n VARCHAR, s VARCHAR)")
+        con.executemany("INSERT INTO pairs VALUES (?, ?)", pairs)
+        drawn = con.execute(f"SELECT {', '.join(conditions)} FROM pairs").fetchall()
+    assert len(set(drawn)) == len(pairs)
 
 
 def test_a_corrected_label_or_another_order_moves_no_row(tmp_path: Path) -> None:
