@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.markup import escape
 
 from cli.view import console, table
-from ingest.judgement import Example, Finding, Judgement, Outcome
+from ingest.findings import Example, Finding
+from ingest.judgement import Judgement, Outcome
 from interlock.cells import visible
 from interlock.contract import Severity
 from interlock.figures import percent

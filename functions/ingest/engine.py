@@ -22,7 +22,7 @@ from ingest.checks import checks
 from ingest.database import database
 from ingest.dataset import join
 from ingest.failure import WholeFile
-from ingest.judgement import Example, Finding, Problem
+from ingest.findings import Example, Finding, Problem
 from ingest.memory import keep
 from ingest.parsing import Bytes
 from ingest.profiling import free_texts

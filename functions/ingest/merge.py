@@ -16,7 +16,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ingest import rules
 from ingest.arrival import mode_of
 from ingest.engine import Judged, whole
-from ingest.judgement import Example, Finding, Judgement, Problem
+from ingest.findings import Example, Finding, Problem
+from ingest.judgement import Judgement
 from ingest.sets import JudgedPart, judged
 from ingest.verdict import CONTENT, GOOD, Beside, Subject, counted, settled, write_down
 from interlock import keys

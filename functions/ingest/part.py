@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import rules
 from ingest.engine import judge
-from ingest.judgement import Problem
+from ingest.findings import Problem
 from ingest.sets import JudgedPart, Part, Repeated
 from ingest.verdict import CONTENT, PLACES
 from interlock import keys

@@ -28,7 +28,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 _WORDS = {8: np.uint8, 16: np.uint16, 32: np.uint32, PAD: np.uint64}
 # Texts at a time: what is computed on the way stays in the processor's cache.
-_SLICE = 1 << 15
+_SLICE = 1 << 16
 _MOST = 64
 _LAST = 127
 _DIGITS = ((48, 57),)
@@ -45,24 +45,22 @@ class _Streams:
     def __init__(self, characters: npt.NDArray[np.uint8], lengths: npt.NDArray[Any], word: type[Any]) -> None:
         self._characters, self._word = characters, word
         self._found: dict[Ranges, Markers] = {}
-        self._parts: dict[tuple[int, int], Mask] = {}
+        self._parts: dict[tuple[int, int], Markers] = {}
         self.start = word(1)
         self.end: Markers = np.left_shift(self.start, lengths.astype(word))
 
     def of(self, ranges: Ranges) -> Markers:
         """Which characters are within these bounds."""
         if ranges not in self._found:
-            parts = [self._part(low, high) for low, high in ranges]
-            among = parts[0]
-            for part in parts[1:]:
-                among = among | part
-            self._found[ranges] = np.packbits(among, bitorder="little").view(self._word)
+            # One word a text: what is joined is a text's bits, not its bytes.
+            self._found[ranges] = np.bitwise_or.reduce([self._part(low, high) for low, high in ranges])
         return self._found[ranges]
 
-    def _part(self, low: int, high: int) -> Mask:
+    def _part(self, low: int, high: int) -> Markers:
         if (low, high) not in self._parts:
             characters = self._characters
-            self._parts[low, high] = characters == low if low == high else characters - np.uint8(low) <= high - low
+            among = characters == low if low == high else characters - np.uint8(low) <= high - low
+            self._parts[low, high] = np.packbits(among, bitorder="little").view(self._word)
         return self._parts[low, high]
 
 
@@ -97,8 +95,8 @@ class Pattern:
             streams = _Streams(characters, np.minimum(lengths[part], width - 1), _WORDS[width])
             within = (streams.end << streams.start) - streams.start
             missed[part] = self._step(within, streams) & within == 0
-            high = np.packbits(characters & 0x80, bitorder="little")
-            if high.any():
+            if characters.max(initial=0) > _LAST:
+                high = np.packbits(characters & 0x80, bitorder="little")
                 unread[part] |= high.view(_WORDS[width]) & within >> streams.start != 0
         return missed, unread
 

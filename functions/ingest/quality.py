@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ingest import rules
 from ingest.engine import Judged
-from ingest.judgement import Outcome, Problem
+from ingest.findings import Problem
+from ingest.judgement import Outcome
 from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, QualityRule, Severity, Unit
 from interlock.figures import number
 from interlock.records import CheckStatus

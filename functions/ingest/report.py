@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingest.judgement import Finding, Judgement
+from ingest.findings import Finding
+from ingest.judgement import Judgement
 from ingest.rules import CATALOGUE
 from interlock.contract import Column, ColumnType, Contract, Metric, QualityRule, Severity
 from interlock.figures import number

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ingest.judgement import Finding, Problem
+from ingest.findings import Finding, Problem
 from interlock.aws.maps import map_answers
 from interlock.aws.objects import Objects
 from interlock.errors import InvalidUpload

@@ -14,12 +14,17 @@ from ingest.parsing import Bytes, Mask, Positions
 _MINUS, _POINT, _ZERO = 45, 46, 48
 # Digits of the largest number of 64 bits.
 _MOST = 20
+# Four digits at a time, as one value: those of every number that has no more.
+_FOUR = 4
+_FOURS = (np.arange(10**_FOUR)[:, None] // (1000, 100, 10, 1) % 10 + _ZERO).astype(np.uint8).view(np.uint32)[:, 0]
 # Digits of a decimal that is written here, those of them behind the point, and the least one without an exponent.
 _WHOLE, _BEHIND, _EXACT, _PLAIN = 15, 9, 1e15, 1e-4
 # Days from 1970 to the end of the year 9999.
 _DAYS = 2_932_896
-# Texts, and bytes of them, that are joined at a time: what is computed on the way stays in the processor's cache.
-_AT_ONCE, _BYTES = 1 << 15, 1 << 16
+# Bytes of lines that are written at a time, and how many times the bytes of their texts they may have.
+_BYTES, _LOOSE = 4 << 20, 4
+# Texts, and bytes of them, that are copied at a time: what is computed on the way stays in the processor's cache.
+_TEXTS, _STEPS = 1 << 15, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,20 @@ class Spans:
         """Each by itself."""
         data, ends = self.data.data, self.starts + self.lengths
         return [bytes(data[start:end]) for start, end in zip(self.starts.tolist(), ends.tolist(), strict=True)]
+
+    def near(self) -> Spans:
+        """The same in no more data than lies between the first and the last of them."""
+        low = int(self.starts.min(initial=len(self.data)))
+        return Spans(
+            self.data[low : int((self.starts + self.lengths).max(initial=low))], self.starts - low, self.lengths
+        )
+
+    def wide(self, width: int) -> npt.NDArray[Any]:
+        """So many bytes from each one's beginning on [rows], as one value; anything behind its end."""
+        data = self.data
+        if int(self.starts.max(initial=0)) + width > len(data):
+            data = np.concatenate([data, np.zeros(width, dtype=np.uint8)])
+        return _strips(data, width)[self.starts]
 
     def holding(self, byte: int) -> Positions:
         """The rows of those in which this byte is."""
@@ -83,26 +102,52 @@ def stacked(parts: Sequence[Spans]) -> Spans:
 
 def joined(columns: Sequence[Spans]) -> Bytes:
     """The texts of the first row, one behind the other, then those of the second, and so on."""
-    data = np.concatenate([column.data for column in columns]) if len(columns) > 1 else columns[0].data
-    shifts = np.cumsum([0, *(len(column.data) for column in columns)])[:-1]
+    widths = [int(column.lengths.max(initial=0)) for column in columns]
+    every, line = len(columns[0]), sum(widths)
     out = np.empty(sum(int(column.lengths.sum()) for column in columns), dtype=np.uint8)
-    position, rows = 0, max(1, _AT_ONCE // len(columns))
-    for low in range(0, len(columns[0]), rows):
-        part = slice(low, low + rows)
-        starts = np.stack([column.starts[part] + shift for column, shift in zip(columns, shifts, strict=True)], axis=1)
-        lengths = np.stack([column.lengths[part] for column in columns], axis=1)
-        there = lengths != 0
-        position += _copied(data, starts[there], lengths[there], out[position:])
+    # Where a few texts are much longer than the others, lines of one length would be mostly empty.
+    alike = every * line <= _LOOSE * len(out)
+    write, rows = (_overlaid, _BYTES // max(1, line)) if alike else (_copied, _TEXTS // len(columns))
+    position, rows = 0, max(1, rows)
+    for low in range(0, every, rows):
+        position += write([column[low : low + rows] for column in columns], widths, out[position:])
     return out
 
 
-def _copied(data: Bytes, starts: Positions, lengths: Positions, out: Bytes) -> int:
-    """Write texts that are not empty one behind the other; answers how many bytes they are."""
+def _overlaid(columns: Sequence[Spans], widths: Sequence[int], out: Bytes) -> int:
+    """Write texts of about the same lengths; answers how many bytes they are.
+
+    Each goes to its row's end so far in lines of one length, with as many bytes as the column's longest one has: what
+    lies behind it is written over by the next one.
+    """
+    rows, line = len(columns[0]), sum(widths)
+    body = np.empty(rows * line, dtype=np.uint8)
+    begins = np.arange(rows) * line
+    ends = begins.copy()
+    for column, width in zip(columns, widths, strict=True):
+        if width:
+            _strips(body, width)[ends] = column.wide(width)
+            ends += column.lengths
+    lengths = ends - begins
+    size = int(lengths.sum())
+    out[:size] = body.reshape(rows, line)[np.arange(line) < lengths[:, None]]
+    return size
+
+
+def _copied(columns: Sequence[Spans], _widths: Sequence[int], out: Bytes) -> int:
+    """The same of any texts, byte by byte."""
+    near = [column.near() for column in columns]
+    data = np.concatenate([column.data for column in near])
+    shifts = np.cumsum([0, *(len(column.data) for column in near)])[:-1]
+    starts = np.stack([column.starts + shift for column, shift in zip(near, shifts, strict=True)], axis=1)
+    lengths = np.stack([column.lengths for column in near], axis=1)
+    there = lengths != 0
+    starts, lengths = starts[there], lengths[there]
     ends = np.cumsum(lengths)
     # From one byte to the next it is one place on; from a text's last one to the next text's first, as many as lie
     # between.
     between = starts[1:] - (starts[:-1] + lengths[:-1]) + 1
-    bounds = np.searchsorted(ends, np.arange(_BYTES, int(ends[-1]) if len(ends) else 0, _BYTES)).tolist()
+    bounds = np.searchsorted(ends, np.arange(_STEPS, int(ends[-1]) if len(ends) else 0, _STEPS)).tolist()
     steps = np.empty(0, dtype=np.int64)
     first = 0
     for low, high in zip([0, *bounds], [*bounds, len(ends)], strict=True):
@@ -110,7 +155,7 @@ def _copied(data: Bytes, starts: Positions, lengths: Positions, out: Bytes) -> i
             continue
         size = int(ends[high - 1]) - first
         if len(steps) < size:
-            steps = np.empty(max(size, _BYTES), dtype=np.int64)
+            steps = np.empty(max(size, _STEPS), dtype=np.int64)
         places = steps[:size]
         places[:] = 1
         places[0] = starts[low]
@@ -118,6 +163,11 @@ def _copied(data: Bytes, starts: Positions, lengths: Positions, out: Bytes) -> i
         np.take(data, np.cumsum(places, out=places), out=out[first : first + size], mode="clip")
         first += size
     return first
+
+
+def _strips(data: Bytes, width: int) -> npt.NDArray[Any]:
+    """So many bytes from each place on, as one value; nothing is copied."""
+    return np.ndarray(len(data) - width + 1, dtype=f"V{width}", buffer=data.data, strides=(1,))
 
 
 def numbers(values: npt.NDArray[np.int64]) -> Spans:
@@ -141,14 +191,15 @@ def decimals(values: npt.NDArray[np.float64], other: Callable[[Positions], Seque
         same = (scaled < _EXACT) & (scaled / 10.0**places == sizes[left])
         behind[left[same]], digits[left[same]] = places, scaled[same].astype(np.uint64)
         left = left[~same]
-    powers = (10 ** np.arange(_BEHIND + 1, dtype=np.uint64))[behind]
-    body = np.empty((len(values), 1 + _WHOLE + 1 + _BEHIND), dtype=np.uint8)
+    # As many places behind the point as the longest has, in whole fours, of which as many count as there are.
+    most = -(-int(behind.max(initial=1)) // _FOUR) * _FOUR
+    powers = 10 ** np.arange(most + 1, dtype=np.uint64)
     point = 1 + _WHOLE
+    body = np.empty((len(values), point + 1 + most), dtype=np.uint8)
     body[:, point] = _POINT
-    # All places behind the point, of which as many count as there are.
-    rest = digits % powers * (10 ** np.arange(_BEHIND, -1, -1, dtype=np.uint64))[behind]
-    _digits(body[:, point + 1 :], rest, _BEHIND)
-    found = _signed(body, np.signbit(values), _digits(body[:, :point], digits // powers), point)
+    whole = digits // powers[behind]
+    _digits(body[:, point + 1 :], (digits - whole * powers[behind]) * powers[most - behind], most)
+    found = _signed(body, np.signbit(values), _digits(body[:, :point], whole), point)
     found.lengths[:] += 1 + behind
     rows = np.flatnonzero(behind == 0)
     return found.put(rows, other(rows)) if len(rows) else found
@@ -167,19 +218,20 @@ def days(values: npt.NDArray[np.int64]) -> Spans:
 
 
 def _digits(body: npt.NDArray[np.uint8], sizes: npt.NDArray[np.uint64], least: int = 1) -> Positions:
-    """Write numbers to the right end of `body` [rows, places], and how many digits each of them has."""
+    """Write numbers to the right end of `body` [rows, places], and how many digits each of them has.
+
+    Four digits at a time, so that there is room for whole fours.
+    """
     lengths = np.full(len(sizes), least)
-    top, width = int(sizes.max(initial=0)), body.shape[1]
+    top, end = int(sizes.max(initial=0)), body.shape[1]
     if top < 1 << 32:
         sizes = sizes.astype(np.uint32)
-    ten: Any = sizes.dtype.type(10)
-    place = 0
-    while place < least or top:
-        more = sizes // ten
-        body[:, width - 1 - place] = sizes - more * ten + sizes.dtype.type(_ZERO)
-        if place >= least:
-            lengths += sizes != 0
-        sizes, top, place = more, top // 10, place + 1
+    for place in range(least, len(str(top))):
+        lengths += sizes >= sizes.dtype.type(10**place)
+    for place in range(end, end - max(least, len(str(top))), -_FOUR):
+        more = sizes // sizes.dtype.type(10**_FOUR)
+        body[:, place - _FOUR : place].view(_FOURS.dtype)[:, 0] = _FOURS[sizes - more * sizes.dtype.type(10**_FOUR)]
+        sizes = more
     return lengths
 
 

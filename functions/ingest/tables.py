@@ -150,7 +150,9 @@ class Table(ABC):
     def distinct(self, index: int, rows: int) -> tuple[int, int]:
         """How many of the first rows have a text in a text column, and how many different ones."""
         there = np.flatnonzero(self.columns[index].there[:rows])
-        return len(there), len(set(self.spans(index, there).texts()))
+        # No text of UTF-8 holds this byte.
+        every = spans.joined([self.spans(index, there), spans.same(b"\xff", len(there))]).tobytes().split(b"\xff")
+        return len(there), len({*every[:-1]})
 
     def counted(self, index: int, rows: Mask, most: int, met: dict[int, Categories]) -> list[tuple[str, int]]:
         """The most frequent texts of a text column among these rows [rows], and how often each is there.
@@ -176,12 +178,14 @@ class Table(ABC):
 
     def _written(self, index: int, read: arrow.Column, rows: Positions) -> Spans:
         """Values as the engine writes them; what is written alike here is not asked for. Anything for a missing one."""
-        column, values = self._contract.columns[index], read.values[rows]
+        column, values, there = self._contract.columns[index], read.values[rows], read.there[rows]
+        # Where none is there, any number may stand, and take longer to write than all others.
+        values = np.where(there, values, values[there][0] if there.any() else values.dtype.type(0))
         if column.numeric and values.dtype.kind == "i":
             return spans.numbers(values)
         if column.numeric:
             return spans.decimals(values, lambda places: [repr(value).encode() for value in values[places].tolist()])
-        if column.type is ColumnType.DATE and (self.columns[index].there[rows] | ~read.there[rows]).all():
+        if column.type is ColumnType.DATE and (self.columns[index].there[rows] | ~there).all():
             return spans.days(values)
         found = self.con.execute(f"SELECT r{index} FROM {self._relation('picked', [f'r{index}'], rows, rows)}")  # noqa: S608
         return spans.of([(text or "").encode() for (text,) in found.fetchall()])

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cli import judgements
-from ingest.judgement import ColumnReport, Example, Finding, Judgement, Outcome, Previous, Problem
+from ingest.findings import Example, Finding, Problem
+from ingest.judgement import ColumnReport, Judgement, Outcome, Previous
 from interlock.contract import ColumnType, Severity
 from interlock.records import CheckStatus, Origin
 from tests.unit.ingest.made import NOW, REF, judgement

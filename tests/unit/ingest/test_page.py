@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ingest.judgement import Finding, Outcome
+from ingest.findings import Finding
+from ingest.judgement import Outcome
 from ingest.report import html
 from interlock.cells import visible
 from interlock.contract import ColumnType, Contract, Limit, Metric, Operator, QualityRule, Severity

@@ -44,9 +44,12 @@ def test_dates(values: list[dt.date]) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 5, 1 << 15])
-def test_joined_row_by_row(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spans, "_AT_ONCE", at_once)
-    monkeypatch.setattr(spans, "_BYTES", at_once)
+@pytest.mark.parametrize("loose", [0, 4, 100])
+def test_joined_row_by_row(at_once: int, loose: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in ("_BYTES", "_TEXTS", "_STEPS"):
+        monkeypatch.setattr(spans, size, at_once)
+    # How many bytes lines of one length may take: never, as usual, always.
+    monkeypatch.setattr(spans, "_LOOSE", loose)
 
     @given(st.lists(st.tuples(*[st.binary(max_size=6)] * 3)))
     def joined(rows: list[tuple[bytes, ...]]) -> None:
