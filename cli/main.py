@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.commands import cloud, contracts, data, evidence, forget, lifecycle, quarantine, releases
 from cli.options import options
 from cli.view import as_json, console
+from interlock import VERSION
 from interlock.errors import InterlockError
 
 app = typer.Typer(
@@ -29,12 +30,21 @@ app.add_typer(releases.app, name="release", rich_help_panel=lifecycle.PANEL)
 _INTERRUPTED = 130
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"interlock {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
 def before(
     env: Annotated[str, typer.Option(help="The environment.", envvar="INTERLOCK_ENV")] = "dev",
     profile: Annotated[str | None, typer.Option(help="AWS profile; without one the local cloud is used.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """Run models on AWS without servers, or on this laptop."""
     options.environment, options.profile, options.json, options.verbose = env, profile, as_json_, verbose
@@ -59,6 +69,12 @@ def main() -> None:
         if options.verbose:
             raise
         sys.exit(7)
+    except OSError as error:
+        # One of a file that was named; any other is a fault of ours, and stays what it is.
+        if error.filename is None or options.verbose:
+            raise
+        _tell("The file cannot be used", f"{error.filename}: {error.strerror}", "Check the path and its rights.", {})
+        sys.exit(2)
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
             console.print("\nStopped. What runs in the cloud goes on; `interlock watch` follows it.")

@@ -177,12 +177,21 @@ def rows(given: list[str], file: Path | None) -> list[dict[str, Any]]:
             raise InvalidRequest(f"--row: {', '.join(wrong)} is not column=value")
         found.append({name.strip(): value or None for name, _, value in pairs})
     if file is not None:
-        text = file.read_text("utf-8-sig")
-        if text.lstrip().startswith(("[", "{")):
-            document = json.loads(text)
-            found += document if isinstance(document, list) else document.get("rows", [document])
-        else:
-            found += [{name: value or None for name, value in row.items()} for row in csv.DictReader(text.splitlines())]
+        found += _rows_of(file)
     if not found:
         raise InvalidRequest("there are no rows to ask about", remedy="Give --row column=value,… or --file.")
     return found
+
+
+def _rows_of(file: Path) -> list[dict[str, Any]]:
+    try:
+        text = file.read_text("utf-8-sig")
+        if not text.lstrip().startswith(("[", "{")):
+            return [{name: value or None for name, value in row.items()} for row in csv.DictReader(text.splitlines())]
+        document = json.loads(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{file} cannot be read: {error}", remedy="Give rows as UTF-8 CSV or JSON.") from None
+    rows: Any = document if isinstance(document, list) else document.get("rows", [document])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InvalidRequest(f"{file} holds no rows", remedy='Give [{"column": value, …}, …] or {"rows": [ … ]}.')
+    return rows

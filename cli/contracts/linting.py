@@ -55,7 +55,10 @@ def _found(file: Path, read: Callable[[], object]) -> Iterator[Wrong]:
 
 def _line(file: Path, message: str) -> int:
     """The line that a message speaks of: of its place, or as far as that can be followed."""
-    text = file.read_text("utf-8")
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError:
+        return 1
     if named := _RULE.search(message):
         lines = text.splitlines()
         return next((number for number, line in enumerate(lines, 1) if re.search(rf"\b{named[1]}\b", line)), 1)

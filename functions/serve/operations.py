@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from interlock import VERSION
 from interlock.errors import InterlockError, UnknownModel, UnsupportedContent
 from serve.answering import Answered, answered
 from serve.captures import failure, lines
@@ -18,8 +19,6 @@ from serve.protocol.request import Request
 from serve.protocol.response import encode, write
 from serve.protocol.routes import Operation, Route
 from serve.telemetry import embedded, instant, metrics, say
-
-_VERSION = "0.1.0"
 
 
 class Service(NamedTuple):
@@ -40,7 +39,7 @@ def perform(asked: Route, call: Call, service: Service) -> Reply:
         case Operation.INFER:
             return _infer(asked, call, service)
         case Operation.SERVER:
-            return _document({"name": "interlock", "version": _VERSION, "extensions": []})
+            return _document({"name": "interlock", "version": VERSION, "extensions": []})
         case Operation.LIVE:
             return _document({"live": True})
         case Operation.READY:

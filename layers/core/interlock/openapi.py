@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from interlock import VERSION
 from interlock.contract import Column, ColumnType
 from interlock.kind import Kind
 from interlock.models import DeployedModel
@@ -72,7 +73,7 @@ def describe(models: Iterable[DeployedModel]) -> Document:
         "openapi": "3.1.0",
         "info": {
             "title": "Interlock",
-            "version": "0.1.0",
+            "version": VERSION,
             "description": "Predictions over HTTPS. Calls are signed with AWS Signature Version 4 for the service "
             "execute-api, or carry a token where the deployment takes tokens.",
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 import typer
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from cli import main
+from cli import main, uploads
 from cli.target import Target
+from interlock.errors import InvalidRequest
 from localcloud.supervisor import ROOT, LocalCloud
 
+PART = ROOT / "models/census-income/data/part-2.csv.gz"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 Command = Callable[..., tuple[int, str]]
 
 
@@ -93,6 +97,12 @@ def test_what_people_are_told_to_type_is_there(place: str, words: list[str]) -> 
         (["--profile", "nobody-has-this-profile", "status"], 2, "aws configure list-profiles"),
         (["--profile", "nobody-has-this-profile", "doctor"], 1, "aws configure list-profiles"),
         (["demo", "--model", "nobody"], 2, "census-income"),
+        (
+            ["contract", "infer", str(PART), "--out", "/nowhere/contract.yaml"],
+            2,
+            "/nowhere/contract.yaml: No such file",
+        ),
+        (["--version"], 0, f"interlock {PROJECT['version']}"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_do(interlock: Command, words: list[str], code: int, said: str) -> None:
@@ -107,6 +117,22 @@ def test_a_file_that_is_no_table_makes_no_model(interlock: Command, tmp_path: Pa
         code, said = interlock("model", "new", str(tmp_path / "table.csv"), "--models", str(tmp_path / "models"))
         assert (code, why in said) == (2, True), said
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "why"),
+    [
+        ("rows.json", b'{"rows": [', "cannot be read"),
+        ("rows.json", b"[1, 2]", "holds no rows"),
+        ("rows.json", b'{"rows": 1}', "holds no rows"),
+        ("rows.csv", b"\xff\xfe\x00", "cannot be read"),
+        ("rows.csv", b"age\n", "there are no rows"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_told(tmp_path: Path, name: str, body: bytes, why: str) -> None:
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(InvalidRequest, match=why):
+        uploads.rows([], tmp_path / name)
 
 
 class Away:
