@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra import process
 from infra.build import ROOT, check_size
 from infra.checks import acknowledge_wildcard
 from infra.foundation import RUNTIME, Foundation
@@ -77,6 +78,7 @@ class StageFunction(Construct):
                 "POWERTOOLS_SERVICE_NAME": stage,
                 "POWERTOOLS_METRICS_NAMESPACE": "Interlock",
                 "POWERTOOLS_LOG_LEVEL": "INFO",
+                **process.VARIABLES,
                 **(environment or {}),
             },
         )

@@ -18,7 +18,10 @@ _CHUNK = 500_000
 
 
 class Traffic:
-    """A version's predictions in (start, end], each once, over the files that hold them."""
+    """A version's predictions in (start, end], each once, over the files that hold them.
+
+    Several threads may ask at once: each question has a cursor of its own.
+    """
 
     def __init__(
         self,
@@ -62,26 +65,28 @@ class Traffic:
         return bool((seen[1:] == seen[:-1]).any())
 
     def chunks(self, chosen: str, condition: str = "true") -> Iterator[dict[str, Array]]:
-        """The chosen columns, some hundred thousand rows at a time."""
+        """The chosen columns, some hundred thousand rows at a time; their order is the same, whatever is chosen."""
         for part in self._parts:
             yield self.numpy(chosen, f"{part} WHERE {condition}")
 
     def counts(self, column: str, condition: str = "true") -> dict[Any, int]:
         """How often each value of an expression came."""
-        return dict(
-            self._con.execute(
-                f"SELECT {column}, count(*) FROM {self._every} WHERE {condition} GROUP BY 1"  # noqa: S608
-            ).fetchall()
-        )
+        query = f"SELECT {column}, count(*) FROM {self._every} WHERE {condition} GROUP BY 1"  # noqa: S608
+        with self._con.cursor() as con:
+            return dict(con.execute(query).fetchall())
+
+    def sampled(self, rows: int) -> str:
+        """The condition that takes about this many rows, evenly and always the same."""
+        return f"hash(time, row) % {max(1, self.rows // rows)} = 0"
 
     def sample(self, chosen: str, rows: int) -> dict[str, Array]:
-        """The chosen columns of about this many rows, taken evenly and always the same."""
-        step = max(1, self.rows // rows)
-        return self.numpy(chosen, f"{self._every} WHERE hash(time, row) % {step} = 0")
+        """The chosen columns of the rows that are `sampled`, in the order of `chunks`."""
+        return self.numpy(chosen, f"{self._every} WHERE {self.sampled(rows)}")
 
     def numpy(self, chosen: str, source: str) -> dict[str, Array]:
         """The chosen columns of a source; where there is no value, they are masked."""
-        found: dict[str, Array] = self._con.execute(f"SELECT {chosen} FROM {source}").fetchnumpy()  # noqa: S608
+        with self._con.cursor() as con:
+            found: dict[str, Array] = con.execute(f"SELECT {chosen} FROM {source}").fetchnumpy()  # noqa: S608
         return found
 
     def _in_chunks(self, files: Sequence[Path]) -> list[list[Path]]:

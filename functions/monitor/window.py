@@ -28,8 +28,8 @@ from interlock.stats.drift.verdict import CountedSegment
 from monitor.traffic import Array, Traffic
 
 SCORE, LABEL = "(score)", "(label)"
-# Columns that are sorted at once: as many as a function of this size has processors.
-_THREADS = 2
+# As many as a function of this size has processors, and how many columns of numbers each has in memory at once.
+_THREADS, _FEW = 2, 2
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,66 @@ class Window:
     segments: tuple[CountedSegment, ...]
 
 
-@dataclass(frozen=True)
 class _Number:
-    """A column of numbers: where it lies in the captures, what it was in training, and how its bins are called."""
+    """A column of numbers while it is counted."""
 
-    name: str
-    source: str
-    reference: NumberReference
-    bins: tuple[str, ...]
+    def __init__(self, name: str, source: str, reference: NumberReference, *, whole: bool) -> None:
+        """What it is called, where it lies in the captures, what it was in training, and whether it has fractions."""
+        self.name, self.source = name, source
+        self._reference, self._whole = reference, whole
+        self._before = reference.distribution.tally() if reference.distribution else None
+        self._now: Tally | None = None
+        self._edges = np.array(reference.edges)
+        self._bins = np.zeros(len(reference.counts), dtype=np.int64)
+        self._rows = 0
+
+    def add(self, values: Array) -> None:
+        """Count some values [n], of which those that are missing are nan."""
+        known = ordered(values)
+        self._rows += len(values)
+        self._bins += binned(self._edges, known)
+        if self._before is not None:
+            tally = Tally.of(self._before.edges, known)
+            self._now = tally if self._now is None else self._now.merged(tally)
+
+    def counted(self) -> Counted:
+        """All that was added, beside training."""
+        distribution = self._reference.distribution
+        return Counted(
+            column=self.name,
+            bins=ranges(self._reference.edges, whole=self._whole),
+            before=self._reference.counts,
+            now=tuple(self._bins.tolist()),
+            missing_before=self._reference.missing,
+            missing_now=self._rows - int(self._bins.sum()),
+            distributions=(self._before, self._now) if self._before is not None and self._now is not None else None,
+            deviation=distribution.deviation if distribution else 0.0,
+        )
+
+
+class _Sample:
+    """The same rows of every column of numbers, kept from the reading that counts them."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._taken = [chunk["taken"] for chunk in traffic.chunks(f"{traffic.sampled(SAMPLE)} AS taken")]
+        self._values: dict[str, list[Array]] = {}
+
+    def add(self, name: str, chunk: int, values: Array) -> None:
+        """Keep the rows of a column's next chunk."""
+        self._values.setdefault(name, []).append(values[self._taken[chunk]])
+
+    def of(self, name: str) -> Array:
+        """The rows of a column."""
+        return np.concatenate(self._values[name])
 
 
 def count(traffic: Traffic, model: DeployedModel, reference: Reference) -> Window:
     """Count all that the verdict needs; the captures are read a chunk at a time."""
     features = tuple(column for column in model.features if f"in_{column.name}" in traffic.columns)
-    columns = _columns(traffic, features, reference.numbers, reference.categories)
+    sample = _Sample(traffic) if reference.together and traffic.rows else None
+    columns = _columns(traffic, features, reference.numbers, reference.categories, sample=sample)
     if reference.score is not None:
-        columns += _numbers(
-            traffic, [_Number(SCORE, "score", reference.score, ranges(reference.score.edges, whole=False))]
-        )
+        columns += _numbers(traffic, [_Number(SCORE, "score", reference.score, whole=False)])
     if reference.label is not None:
         columns.append(_category(traffic, LABEL, "label", reference.label))
     segments = [
@@ -73,7 +115,8 @@ def count(traffic: Traffic, model: DeployedModel, reference: Reference) -> Windo
         if f"in_{column}" in traffic.columns
         for condition in [f"CAST({quoted(f'in_{column}')} AS VARCHAR) = {text(segment.value)}"]
     ]
-    return Window(tuple(columns), _together(traffic, features, reference), tuple(segments))
+    together = _together(traffic, features, reference, sample) if sample else None
+    return Window(tuple(columns), together, tuple(segments))
 
 
 def _columns(
@@ -82,18 +125,19 @@ def _columns(
     numbers: dict[str, NumberReference],
     categories: dict[str, CategoryReference],
     condition: str = "true",
+    sample: _Sample | None = None,
 ) -> list[Counted]:
     open_numbers = [
         _Number(
             column.name,
             quoted(f"in_{column.name}"),
             numbers[column.name],
-            ranges(numbers[column.name].edges, whole=column.type is ColumnType.INTEGER),
+            whole=column.type is ColumnType.INTEGER,
         )
         for column in features
         if column.name in numbers and not column.restricted
     ]
-    found = {counted.column: counted for counted in _numbers(traffic, open_numbers, condition)}
+    found = {counted.column: counted for counted in _numbers(traffic, open_numbers, condition, sample)}
     for column in features:
         name = f"in_{column.name}"
         category = categories.get(column.name)
@@ -117,46 +161,23 @@ def _columns(
     return [found[column.name] for column in features if column.name in found]
 
 
-def _numbers(traffic: Traffic, columns: list[_Number], condition: str = "true") -> list[Counted]:
-    """All columns of numbers in one reading."""
-    if not columns:
-        return []
-    chosen = ", ".join(f"TRY_CAST({column.source} AS FLOAT) AS c{place}" for place, column in enumerate(columns))
-    references = [column.reference.distribution for column in columns]
-    before = [reference.tally() if reference else None for reference in references]
-    edges = [np.array(column.reference.edges) for column in columns]
-    bins = [np.zeros(len(column.reference.counts), dtype=np.int64) for column in columns]
-    tallies: list[Tally | None] = [None] * len(columns)
-    rows = 0
+def _numbers(
+    traffic: Traffic, columns: list[_Number], condition: str = "true", sample: _Sample | None = None
+) -> list[Counted]:
+    """Columns of numbers, a few in a reading, so that some are counted while others are read."""
 
-    def add(place: int, values: Array) -> None:
-        known, training = ordered(plain(values)), before[place]
-        bins[place] += binned(edges[place], known)
-        if training is not None:
-            tally, earlier = Tally.of(training.edges, known), tallies[place]
-            tallies[place] = tally if earlier is None else earlier.merged(tally)
+    def read(few: tuple[_Number, ...]) -> None:
+        chosen = ", ".join(f"TRY_CAST({column.source} AS FLOAT) AS c{place}" for place, column in enumerate(few))
+        for number, chunk in enumerate(traffic.chunks(chosen, condition)):
+            for place, column in enumerate(few):
+                values = plain(chunk.pop(f"c{place}"))
+                if sample is not None:
+                    sample.add(column.name, number, values)
+                column.add(values)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for chunk in traffic.chunks(chosen, condition):
-            rows += len(chunk["c0"])
-            list(pool.map(add, range(len(columns)), (chunk[f"c{place}"] for place in range(len(columns)))))
-    return [
-        Counted(
-            column=column.name,
-            bins=column.bins,
-            before=column.reference.counts,
-            now=tuple(bins[place].tolist()),
-            missing_before=column.reference.missing,
-            missing_now=rows - int(bins[place].sum()),
-            distributions=_both(before[place], tallies[place]),
-            deviation=reference.deviation if (reference := references[place]) else 0.0,
-        )
-        for place, column in enumerate(columns)
-    ]
-
-
-def _both(before: Tally | None, now: Tally | None) -> tuple[Tally, Tally] | None:
-    return (before, now) if before is not None and now is not None else None
+        list(pool.map(read, (tuple(columns[at : at + _FEW]) for at in range(0, len(columns), _FEW))))
+    return [column.counted() for column in columns]
 
 
 def _bins(
@@ -193,22 +214,16 @@ def _category(
     return counted_categories(column, reference, found, missing)
 
 
-def _together(traffic: Traffic, features: tuple[Column, ...], reference: Reference) -> Comparison | None:
+def _together(
+    traffic: Traffic, features: tuple[Column, ...], reference: Reference, sample: _Sample
+) -> Comparison | None:
     """How the columns go together, by a sample of the rows."""
-    if reference.together is None or not traffic.rows:
+    if reference.together is None:
         return None
-    wanted = [column for column in features if column.name in reference.together.columns]
-    chosen = ", ".join(
-        f"TRY_CAST({quoted(f'in_{column.name}')} AS FLOAT) AS c{place}"
-        if column.numeric
-        else f"nullif(CAST({quoted(f'in_{column.name}')} AS VARCHAR), '') AS c{place}"
-        for place, column in enumerate(wanted)
-    )
-    if not chosen:
-        return None
-    found = traffic.sample(chosen, SAMPLE)
-    values = {
-        column.name: plain(found[f"c{place}"]) if column.numeric else found[f"c{place}"]
-        for place, column in enumerate(wanted)
-    }
+    wanted = [column.name for column in features if column.name in reference.together.columns]
+    texts = [name for name in wanted if name in reference.categories]
+    values = {name: sample.of(name) for name in wanted if name in reference.numbers}
+    if texts:
+        chosen = (f"nullif(CAST({quoted(f'in_{name}')} AS VARCHAR), '') AS {quoted(name)}" for name in texts)
+        values |= traffic.sample(", ".join(chosen), SAMPLE)
     return compare(reference.together, normal_scores(reference, values))

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from infra.process import VARIABLES
+
 Resources = dict[str, dict[str, Any]]
 
 
@@ -90,6 +92,7 @@ def test_every_function_has_a_role_of_its_own_logs_with_an_end_tracing_and_a_tim
         assert "ReservedConcurrentExecutions" not in function
         assert function["Architectures"] == ["x86_64"]
         assert len(function["Layers"]) <= 5
+        assert VARIABLES.items() <= function["Environment"]["Variables"].items()
     for group in of(resources, "AWS::Logs::LogGroup"):
         assert group["RetentionInDays"] == 30
 

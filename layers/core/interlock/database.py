@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def connect(memory_mb: int, scratch: Path, threads: int | None = 1) -> duckdb.DuckDBPyConnection:
     """A database in memory, which may use so much of it and then the scratch folder; it fetches nothing.
 
-    One thread keeps rows in their order; None are as many as there are processors, for what has none.
+    One thread keeps rows in their order wherever they go; None are as many as there are processors, which keep it from
+    a file or a table to an answer, and not on the way into a table.
     """
     import duckdb
 

@@ -19,6 +19,8 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
+from infra import process
+
 ROOT = Path(__file__).resolve().parents[3]
 PEERS = ROOT / ".interlock" / "envs" / "peers" / "bin" / "python"
 AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -240,7 +242,7 @@ class Run:
 
 
 def timed(case: str, folder: Path, python: Path | str = sys.executable, **more: str) -> Run:
-    """Run a case in a process of its own."""
+    """Run a case in a process of its own, set as a function's is."""
     code = (
         "import json; from pathlib import Path; from tests.performance.monitor import bench\n"
         f"found = bench.case_{case}(Path({str(folder)!r}))\n"
@@ -249,6 +251,7 @@ def timed(case: str, folder: Path, python: Path | str = sys.executable, **more: 
     )
     environment = {
         **os.environ,
+        **process.VARIABLES,
         "PYTHONPATH": f"{ROOT}:{ROOT}/functions:{ROOT}/layers/core",
         "NML_DISABLE_USAGE_LOGGING": "1",
         "DO_NOT_TRACK": "1",

@@ -121,11 +121,16 @@ class Distribution(Model):
 
 def ordered(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """The values that are not nan, ascending, as float32."""
-    return np.sort(as_float32(values[~np.isnan(values)]))
+    found = np.sort(as_float32(values))
+    # They are sorted to the end.
+    return found[: np.searchsorted(found, np.float32(np.nan))]
 
 
 def plain(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Numbers with nan where an engine has masked what is missing."""
+    # Without a mask, numpy.ma need not be loaded.
+    if not hasattr(values, "mask"):
+        return as_float32(values)
     return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float32), np.nan))
 
 

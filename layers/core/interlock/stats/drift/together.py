@@ -103,8 +103,9 @@ def compare(reference: Together, scores: Mapping[str, Floats]) -> Comparison | N
     deviations = standard.std(axis=0)
     constant = deviations < _CONSTANT
     own = (standard - standard.mean(axis=0)) / np.where(constant, 1.0, deviations)
-    before, now = np.array(reference.correlations), _pairs(own)[0]
-    spreads = np.maximum(np.array(reference.spreads), _pairs(own)[1])
+    before = np.array(reference.correlations)
+    now, spreads = _pairs(own)
+    spreads = np.maximum(np.array(reference.spreads), spreads)
     # Without any variance in the window a correlation is not defined: it says nothing.
     first, second = np.triu_indices(len(reference.columns), 1)
     change = np.where(constant[first] | constant[second], 0.0, now - before)
@@ -146,8 +147,8 @@ def category_scores(categories: Mapping[str, int], other: int, values: npt.NDArr
     scores = _normal(middles, int(counts.sum()))
     place = {name: float(score) for name, score in zip(categories, scores, strict=False)}
     rest = float(scores[-1])
-    found = np.array([place.get(value, rest) for value in np.ma.getdata(values)], dtype=np.float64)
-    return np.where(np.ma.getmaskarray(values), 0.0, found)
+    found = np.array([place.get(value, rest) for value in np.asarray(values)], dtype=np.float64)
+    return np.where(getattr(values, "mask", False), 0.0, found)
 
 
 def _normal(shares: Floats, count: int) -> Floats:
