@@ -16,6 +16,7 @@ from cli.export import write
 from interlock.records import ServedModel
 from release.steer import steer
 from serve.asgi import Application
+from tests.unit.context import Context
 from tests.unit.release.world import World, make, sigmoid
 
 
@@ -74,14 +75,11 @@ def asked(path: Path, method: str, url: str, body: bytes = b"") -> tuple[int, di
 
 
 def through_the_function(method: str, url: str, body: bytes = b"") -> tuple[int, dict[str, Any], dict[str, str]]:
-    class Context:
-        aws_request_id = "r"
-
     event = {
         "requestContext": {"http": {"method": method}}, "rawPath": url, "body": body.decode(),
         "headers": {"content-type": "application/json"},
     }  # fmt: skip
-    answer = serve.infer.handler(event, Context())  # type: ignore[arg-type]
+    answer = serve.infer.handler(event, Context("serve-infer", "r"))
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
 
 

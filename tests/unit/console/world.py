@@ -18,19 +18,13 @@ from interlock.ledger import Decision
 from interlock.models import DeployedModel
 from interlock.records import Candidate, CheckedWindow, LiveRelease, MetricPoint, ObjectRef
 from interlock.spec import Gate, Holdout, Limit, ModelSpec, Target
+from tests.unit.context import Context
 from tests.unit.fakes import FakeLedger, FakeObjects, FakeState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REF = ObjectRef(
     bucket="artefacts", key="models/flats/20260301-100000-abcdef/served.json", version="v1", sha256="0" * 64, size=1
 )
-
-
-class Context:
-    aws_request_id = "request-1"
-    function_name = "show"
-    memory_limit_in_mb = 1024
-    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:show"
 
 
 def flats(model: str = "flats", description: str = "What a flat rents for") -> DeployedModel:
@@ -115,7 +109,7 @@ def get(path: str, *, scope: str | None = None, packed: bool = False, **query: s
         "headers": {"accept-encoding": "gzip, br"} if packed else {},
         "requestContext": {"http": {"method": "GET", "path": path}, "authorizer": authorizer},
     }
-    answer = console.show.handler(event, Context())  # type: ignore[arg-type]
+    answer = console.show.handler(event, Context("console-show"))
     body = answer["body"].encode()
     if answer.get("isBase64Encoded"):
         body = gzip.decompress(base64.b64decode(body))

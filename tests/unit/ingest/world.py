@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import admit, claim, doubles, fail, merge, part, plan, reject, validate
 from interlock.errors import UnknownModel
 from interlock.models import DeployedModel
 from interlock.records import Claim, Dataset
 from interlock.settings import Settings
+from tests.unit.context import Context
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeExecutions, FakeLedger, FakeObjects, FakeState
 
 STAGE = {
@@ -61,13 +60,8 @@ class World:
 
     def step(self, name: str, **event: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ingest.{name}")
-        context = SimpleNamespace(
-            function_name=f"interlock-test-ingest-{name}",
-            memory_limit_in_mb=1024,
-            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:f",
-            aws_request_id="r",
-        )
-        return cast("dict[str, Any]", module.handler(event, cast("LambdaContext", context)))
+        context = Context(f"ingest-{name}")
+        return cast("dict[str, Any]", module.handler(event, context))
 
     def upload(self, body: bytes, key: str = "incoming/small/people.csv") -> dict[str, Any]:
         ref = self.objects.put(key, body)

@@ -7,7 +7,8 @@ import pytest
 
 from monitor import compact
 from monitor.fetching import fetch
-from tests.unit.monitor.world import AT, HOUR, Context, World, make, model, people
+from tests.unit.context import Context
+from tests.unit.monitor.world import AT, HOUR, World, make, model, people
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from interlock.errors import DependencyUnavailable
 from monitor import notify
 from tests.door import Door, served
-from tests.unit.monitor.world import Context
+from tests.unit.context import Context
 
 
 class Chat:

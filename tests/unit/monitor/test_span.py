@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from interlock.windows import WindowResult
 from monitor import compact
-from tests.unit.monitor.world import AT, HOUR, Context, World, captured, make, model, people
+from tests.unit.context import Context
+from tests.unit.monitor.world import AT, HOUR, World, captured, make, model, people
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
 from interlock.contract import Column, ColumnType, Contract
@@ -24,6 +23,7 @@ from serve.captures import lines
 from serve.protocol.request import Request
 from serve.protocol.response import Answer
 from serve.stored import served_model
+from tests.unit.context import Context
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeLedger, FakeObjects, FakeState
 
 AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -219,13 +219,13 @@ class World:
     def check(self, at: datetime = AT) -> dict[str, Any]:
         """The first step of the workflow."""
         event = {"model": "loans", "at": at.isoformat().replace("+00:00", "Z"), "execution": "arn"}
-        answer: dict[str, Any] = drift.handler(event, Context())
+        answer: dict[str, Any] = drift.handler(event, Context("monitor"))
         return answer
 
     def decide(self, checked: Mapping[str, Any]) -> dict[str, Any]:
         """The second step."""
         event = {"model": "loans", "window": checked["window"], "result": checked["result"]}
-        answer: dict[str, Any] = decide.handler(event, Context())
+        answer: dict[str, Any] = decide.handler(event, Context("monitor"))
         return answer
 
     def result(self, checked: Mapping[str, Any]) -> WindowResult:
@@ -235,15 +235,6 @@ class World:
     def outcomes(self) -> list[Outcome]:
         """All that was decided."""
         return list(self.state.query(Outcome, "model#loans", "outcome#"))
-
-
-class Context(LambdaContext):
-    """Lambda's word about the call."""
-
-    _function_name = "interlock-test-monitor"
-    _memory_limit_in_mb = 512
-    _invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:interlock-test-monitor"
-    _aws_request_id = "request"
 
 
 def captured(rows: Sequence[Row], at: datetime, version: int, request: str) -> list[str]:

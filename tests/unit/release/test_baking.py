@@ -11,6 +11,7 @@ import pytest
 from interlock.errors import InvalidRequest
 from interlock.events import ModelPromoted, ModelRolledBack
 from release.trace import trace
+from tests.unit.context import Context
 from tests.unit.release.world import HOUR, World, make, sigmoid
 
 Make = Callable[..., World]
@@ -287,9 +288,6 @@ def test_a_call_by_number_is_no_part_of_the_sample(canary: Make) -> None:
 
     import serve.infer
 
-    class Context:
-        aws_request_id = "by-number"
-
     inputs = [
         {"name": "size", "datatype": "FP32", "shape": [1], "data": [1.0]},
         {"name": "place", "datatype": "BYTES", "shape": [1], "data": ["north"]},
@@ -298,7 +296,7 @@ def test_a_call_by_number_is_no_part_of_the_sample(canary: Make) -> None:
         "requestContext": {"http": {"method": "POST"}}, "rawPath": "/v2/models/flats/versions/2/infer", "headers": {},
         "body": json.dumps({"inputs": inputs}),
     }  # fmt: skip
-    assert serve.infer.handler(event, Context())["statusCode"] == 200  # type: ignore[arg-type]
+    assert serve.infer.handler(event, Context("serve-infer", "by-number"))["statusCode"] == 200
     world.capture()
     world.tend(timedelta(minutes=1))
     assert world.verdict.calls == counted

@@ -18,6 +18,7 @@ from interlock.aws.registry import Package, Registry
 from interlock.contract import Column, ColumnType
 from interlock.errors import Conflict, InvalidRequest, ProbeFailed, Refused
 from interlock.models import DeployedModel
+from tests.unit.context import Context
 from tests.unit.release.world import CONTRACT, World, make, model, sigmoid
 
 
@@ -37,10 +38,6 @@ class FakeRegistry(Registry):
         self.comments.append(comment)
         self.package = Package(package.arn, package.version, "Approved", package.metadata)
         self.told()
-
-
-class Context:
-    function_name = "interlock-test-release"
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ def world(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def call(module: Any, event: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = module.handler.__wrapped__.__wrapped__(event, Context())
+    answer: dict[str, Any] = module.handler.__wrapped__.__wrapped__(event, Context("release"))
     return answer
 
 

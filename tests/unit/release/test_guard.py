@@ -12,14 +12,13 @@ from interlock import keys
 from interlock.errors import DependencyUnavailable
 from interlock.models import DeployedModel
 from tests.cloudformation import Waiting
+from tests.unit.context import Context
 from tests.unit.release.world import World, make
 
 STACK = "arn:aws:cloudformation:us-east-1:000000000000:stack/interlock-test/1"
 
 
-class Context:
-    function_name = "interlock-test-release-guard"
-    function_version = memory_limit_in_mb = invoked_function_arn = aws_request_id = "1"
+CONTEXT = Context("release-guard")
 
 
 @pytest.fixture
@@ -73,12 +72,12 @@ def ask(cloudformation: Waiting, kind: str = "Update", *, digest: str = "new", *
         "ResourceProperties": {"Models": ["flats"], "Digest": digest, "BreakChampion": "false", **properties},
         **before,
     }
-    release.guard.handler(event, Context())  # type: ignore[arg-type]
+    release.guard.handler(event, CONTEXT)
     assert len(cloudformation.answers) == 1
     answer = cloudformation.answers.pop()
     assert (answer["StackId"], answer["RequestId"], answer["LogicalResourceId"]) == (STACK, "request", "Question")
     # The same for every request: another one would have CloudFormation delete the "old" resource.
-    assert answer["PhysicalResourceId"] == Context.function_name
+    assert answer["PhysicalResourceId"] == CONTEXT.function_name
     # The address was signed without one.
     assert not cloudformation.types.pop()
     return dict(answer)

@@ -40,6 +40,7 @@ from serve import capture, labels
 from serve.live import Live
 from serve.loaded import Memory
 from serve.operations import Service
+from tests.unit.context import Context
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeLedger, FakeObjects, FakeState
 from tests.unit.serve.world import Stored
 
@@ -247,9 +248,6 @@ class World:
         return answers
 
     def ask(self, row: dict[str, Any], request_id: str) -> dict[str, Any]:
-        class Context:
-            aws_request_id = request_id
-
         body = {
             "inputs": [
                 {"name": "size", "datatype": "FP32", "shape": [1], "data": [row["size"]]},
@@ -262,7 +260,7 @@ class World:
             "headers": {"content-type": "application/json"},
             "body": json.dumps(body),
         }
-        answer = serve.infer.handler(event, Context())  # type: ignore[arg-type]
+        answer = serve.infer.handler(event, Context("serve-infer", request_id))
         assert answer["statusCode"] == 200, answer["body"]
         found = json.loads(answer["body"])
         outputs = {item["name"]: item["data"][0] for item in found["outputs"]}

@@ -8,12 +8,10 @@ import io
 import json
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import duckdb
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import serve.operations
 from interlock.contract import Column, ColumnType, Contract
@@ -26,6 +24,7 @@ from interlock.spec import Gate, Holdout, Limit, ModelSpec, Target
 from serve.protocol.rows import columns
 from serve.score import cut, fail, finish, part, take
 from serve.score.documents import Result
+from tests.unit.context import Context
 from tests.unit.fakes import FakeAlerts, FakeBus, FakeExecutions, FakeObjects
 from tests.unit.serve.world import World, call
 
@@ -89,15 +88,10 @@ class Scoring(World):
 
     def step(self, name: str, **event: Any) -> dict[str, Any]:
         module = importlib.import_module(f"serve.score.{name}")
-        context = SimpleNamespace(
-            function_name=f"interlock-test-serve-score-{name}",
-            memory_limit_in_mb=1024,
-            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:f",
-            aws_request_id="r",
-        )
+        context = Context(f"serve-score-{name}")
         # Events are JSON: nothing but JSON goes from step to step.
         sent = json.loads(json.dumps(event))
-        return cast("dict[str, Any]", json.loads(json.dumps(module.handler(sent, cast("LambdaContext", context)))))
+        return cast("dict[str, Any]", json.loads(json.dumps(module.handler(sent, context))))
 
     def put(self, body: bytes, key: str = "score/flats/people") -> dict[str, Any]:
         ref = self.data.put(key, body)

@@ -31,6 +31,7 @@ from interlock.openapi import describe, text
 from interlock.spec import Gate, Holdout, Limit, ModelSpec, Target
 from serve.protocol.response import encode
 from serve.protocol.rows import columns
+from tests.unit.context import Context
 from tests.unit.serve.world import World, call
 
 FLATS = DeployedModel(
@@ -138,16 +139,13 @@ def test_a_body_without_rows_is_refused(world: World, body: bytes, said: str) ->
 def plain(body: bytes, **headers: str) -> tuple[int, str, str]:
     """An invocation's answer as it is."""
 
-    class Context:
-        aws_request_id = "request-1"
-
     event = {
         "requestContext": {"http": {"method": "POST"}},
         "rawPath": "/models/flats/invocations",
         "headers": {name.replace("_", "-"): value for name, value in headers.items()},
         "body": body.decode(),
     }
-    answer = serve.infer.handler(event, Context())  # type: ignore[arg-type]
+    answer = serve.infer.handler(event, Context("serve-infer"))
     return answer["statusCode"], answer["headers"]["content-type"], answer["body"]
 
 
@@ -202,9 +200,6 @@ def test_other_forms_are_refused_with_what_is_taken(world: World) -> None:
     ],
 )
 def test_a_token_allows_what_its_scopes_name(world: World, claims: dict[str, str], allowed: set[str]) -> None:
-    class Context:
-        aws_request_id = "request-1"
-
     asked = {
         "infer": ("POST", "/models/flats/predict", '{"rows": [{"size": 1}]}'),
         "read": ("GET", "/v2/models/flats", ""),
@@ -217,7 +212,7 @@ def test_a_token_allows_what_its_scopes_name(world: World, claims: dict[str, str
             "headers": {},
             "body": body,
         }
-        answer = serve.infer.handler(event, Context())  # type: ignore[arg-type]
+        answer = serve.infer.handler(event, Context("serve-infer"))
         assert answer["statusCode"] == (200 if what in allowed else 403), (what, answer["body"])
 
 
@@ -232,16 +227,13 @@ def wsgi(environ: Any, start: Any) -> Any:
     """The serving function behind a plain web server."""
     request = Request(environ)
 
-    class Context:
-        aws_request_id = "request-1"
-
     event = {
         "requestContext": {"http": {"method": request.method}},
         "rawPath": request.path,
         "headers": {name.lower(): value for name, value in request.headers.items()},
         "body": request.get_data().decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode(),
     }
-    answer = serve.infer.handler(event, Context())  # type: ignore[arg-type]
+    answer = serve.infer.handler(event, Context("serve-infer"))
     return Response(answer["body"], answer["statusCode"], answer["headers"])(environ, start)
 
 

@@ -22,6 +22,7 @@ from interlock.records import Candidate, Input, LiveRelease, ObjectRef, ServedMo
 from serve.live import Live
 from serve.loaded import Loaded, Memory
 from serve.operations import Service
+from tests.unit.context import Context
 from tests.unit.fakes import FakeObjects, FakeState
 
 INPUTS = (
@@ -117,9 +118,6 @@ class World(Stored):
 
 
 def call(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    class Context:
-        aws_request_id = "request-1"
-
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     event = {
         "requestContext": {"http": {"method": method}},
@@ -128,7 +126,7 @@ def call(method: str, path: str, body: Any = None, **headers: str) -> tuple[int,
         "body": base64.b64encode(raw).decode(),
         "isBase64Encoded": True,
     }
-    answer = serve.infer.handler(event, Context())  # type: ignore[arg-type]
+    answer = serve.infer.handler(event, Context("serve-infer"))
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
 
 
