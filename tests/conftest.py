@@ -9,15 +9,22 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 
+# Each has a local cloud of its own.
+CLOUDS = ("tests/local/sagemaker/", "tests/local/")
+
+
 class Beside(LoadScopeScheduling):
-    """One process runs all tests that share the local cloud; others run, file by file, what needs none meanwhile."""
+    """One process runs all tests that share a local cloud; others run, file by file, what needs none meanwhile."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "local" if nodeid.startswith("tests/local/") else nodeid.split("::", maxsplit=1)[0]
+        file = nodeid.split("::", maxsplit=1)[0]
+        return next((cloud for cloud in CLOUDS if file.startswith(cloud)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Beside:
-    """Ours for any `--dist`: no other knows of the cloud."""
+    """Ours for any `--dist`: no other knows of the clouds."""
+    # What comes first begins first: the clouds take longest, and few tests are not little work.
+    config.option.loadscopereorder = False
     return Beside(config, log)
 
 

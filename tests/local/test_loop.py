@@ -174,7 +174,7 @@ def taken_back_within_seconds(target: Target, answers: dict[str, inference.Predi
     assert (said["version"], said["taken_back"]) == (1, 2)
     row = {"Größe (m²)": 50.0, "stadtteil": "Nord", "built": 1990, "balcony": True}
     while (found := inference.predict(target, RENT, [row])[0]).version != "1":
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
     print(f"the first answer of version 1 came {time.monotonic() - began:.1f} s after the rollback")
     assert found.revision == said["revision"]
     for version, item in answers.items():
