@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import contextvars
 import json
 import logging
@@ -21,12 +22,20 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 # By its path, since nothing of ours is installed here.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from localcloud.functions import hand_on_logs_in_turn, keep_whole_logs, name_errors_by_class, unpack_layers_once
+from localcloud.functions import (
+    give_credentials_in_turn,
+    hand_on_logs_in_turn,
+    keep_whole_logs,
+    leave_no_log_of_deleted_functions,
+    name_errors_by_class,
+    unpack_layers_once,
+)
 from localcloud.mapruns import run_as_jsonata
 from localcloud.ranges import read_ranges_of_versions
 from localcloud.workflows import ask_the_workflow_s_role, denied, fail_tasks_whose_function_fails, keep_size_limits
@@ -34,6 +43,7 @@ from localcloud.workflows import ask_the_workflow_s_role, denied, fail_tasks_who
 # What changes between two deployments, by the names under which the emulator keeps it; each is small.
 _MOVING = ("dynamodb", "stepfunctions", "sqs", "sns", "scheduler", "eventbridge", "cloudwatch", "cloudwatch_logs", "s3")
 _SAVE_SECONDS = 10.0
+_COPIES = 20
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -106,8 +116,16 @@ def save(request: dict[str, Any]) -> dict[str, Any]:
 
     kept = emulator._build_persistence_save_dict()
     wanted = request.get("services") or kept
-    persistence.save_all({name: kept[name] for name in wanted if name in kept})
+    persistence.save_all({name: partial(settled, kept[name]) for name in wanted if name in kept})
     return {}
+
+
+def settled(state: Callable[[], Any]) -> Any:
+    """A service's state; taken again when it grew or shrank while it was copied, which would leave it unsaved."""
+    for _ in range(_COPIES):
+        with contextlib.suppress(RuntimeError):
+            return state()
+    return state()
 
 
 def authorize(request: dict[str, Any]) -> dict[str, Any]:
@@ -239,6 +257,8 @@ def main() -> None:
     name_versions_in_events()
     name_errors_by_class()
     unpack_layers_once()
+    give_credentials_in_turn()
+    leave_no_log_of_deleted_functions()
     keep_whole_logs()
     hand_on_logs_in_turn()
     keep_size_limits()

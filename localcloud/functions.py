@@ -109,6 +109,38 @@ def unpack_layers_once() -> None:
     lambda_runtime.Worker._spawn = spawning
 
 
+def give_credentials_in_turn() -> None:
+    """Let functions that start at the same time get their credentials one after another.
+
+    Who gets some throws old ones away; the emulator lets another add its own meanwhile, and then the call fails.
+    """
+    from ministack.services import sts
+
+    register, lock = sts.register_session, threading.Lock()
+
+    def registering(key: str, session: dict[str, Any]) -> None:
+        with lock:
+            register(key, session)
+
+    sts.register_session = registering
+
+
+def leave_no_log_of_deleted_functions() -> None:
+    """Drop what a call logged whose function was deleted meanwhile; the emulator makes its log group anew.
+
+    On AWS the function's role would have to allow that, and no function of ours has such a role.
+    """
+    from ministack.services import lambda_svc
+
+    emit = lambda_svc._emit_lambda_logs
+
+    def emitting(function: dict[str, Any], *args: Any, **more: Any) -> None:
+        if (function.get("config") or function).get("FunctionName") in lambda_svc._functions:
+            emit(function, *args, **more)
+
+    lambda_svc._emit_lambda_logs = emitting
+
+
 def keep_whole_logs() -> None:
     """Take what a call logged to its last line; the emulator waits 50 ms for it, and what comes later is lost."""
     from ministack.core import lambda_runtime

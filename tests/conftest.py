@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-
 # Each has a local cloud of its own.
 CLOUDS = ("tests/local/sagemaker/", "tests/local/")
 

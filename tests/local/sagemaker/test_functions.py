@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import subprocess
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from localcloud import supervisor
 from localcloud.supervisor import LocalCloud
 
 from .conftest import allow, make_role, until
@@ -43,6 +46,29 @@ def handler(event, context):
     while not os.path.exists(go_on):
         time.sleep(0.05)
     print("took", json.dumps([item["message"] for item in document["logEvents"]]))
+"""
+
+# Eight cold starts at a time, many times, with the interpreter changing threads as often as it can.
+STARTS = """
+import sys, threading
+from ministack.services import sts
+from localcloud.functions import give_credentials_in_turn
+
+give_credentials_in_turn()
+sys.setswitchinterval(1e-6)
+failed = []
+
+def start(number):
+    try:
+        for turn in range(300):
+            sts.register_session(f"{number}-{turn}", {})
+    except RuntimeError as error:
+        failed.append(error)
+
+threads = [threading.Thread(target=start, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(sts._sessions), failed)
 """
 
 
@@ -92,6 +118,25 @@ def test_workers_side_by_side_read_one_layer(cloud: LocalCloud, talker: str) -> 
         answers = [said for said, _ in callers.map(lambda _: call(cloud, talker, seconds=1), range(4))]
     assert len({answer["process"] for answer in answers}) == 4
     assert len({answer["layer"] for answer in answers}) == 1
+
+
+def test_functions_that_start_at_once_get_their_credentials() -> None:
+    python = supervisor.HOME / "envs/emulator/bin/python"
+    said = subprocess.run([python, "-c", STARTS], cwd=supervisor.ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout == "2400 []\n"
+
+
+def test_a_function_that_is_deleted_while_it_runs_leaves_no_log(cloud: LocalCloud) -> None:
+    make(cloud, "short-lived", "import time\n\ndef handler(event, context):\n    time.sleep(event)\n", [])
+    lambdas, logs = cloud.client("lambda"), cloud.client("logs")
+    assert lambdas.invoke(FunctionName="short-lived", Payload=b"0")["StatusCode"] == 200
+    with ThreadPoolExecutor(1) as callers:
+        running = callers.submit(lambdas.invoke, FunctionName="short-lived", Payload=b"2")
+        time.sleep(1)
+        lambdas.delete_function(FunctionName="short-lived")
+        logs.delete_log_group(logGroupName="/aws/lambda/short-lived")
+        running.exception()
+    assert logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/short-lived")["logGroups"] == []
 
 
 def test_a_layer_published_anew_is_another(cloud: LocalCloud, talker: str) -> None:
