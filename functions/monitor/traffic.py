@@ -36,6 +36,8 @@ class Traffic:
     ) -> None:
         """As `interlock.database.connect`; `distinct` files are known to hold each prediction once."""
         self._con = connect(memory_mb, scratch, threads=None)
+        # The files lie on this machine, whose own cache they are in.
+        self._con.execute("SET enable_external_file_cache = false")
         condition = (
             f"version = {version} AND time > TIMESTAMP '{start.replace(tzinfo=None)}'"
             f" AND time <= TIMESTAMP '{end.replace(tzinfo=None)}'"

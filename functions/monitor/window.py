@@ -55,7 +55,7 @@ class _Number:
         self._rows = 0
 
     def add(self, values: Array) -> None:
-        """Count some values [n], of which those that are missing are nan."""
+        """Count some values [n], of which those that are missing are nan; they are sorted where they lie."""
         known = ordered(values)
         self._rows += len(values)
         self._bins += binned(self._edges, known)

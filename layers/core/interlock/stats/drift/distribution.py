@@ -47,8 +47,10 @@ class Tally:
         between = last - first
         # Sums from each first to each last; where there is nothing between, reduceat answers the value itself.
         stretches = np.ravel(np.column_stack([first, last]))
-        sums = np.add.reduceat(np.append(ordered, np.float32(0)), stretches, dtype=np.float64)[::2]
-        return cls(chosen.astype(np.float64), right - left, between, np.where(between > 0, sums, 0.0))
+        begun = stretches[stretches < len(ordered)]
+        sums = np.zeros(len(stretches))
+        sums[: len(begun)] = np.add.reduceat(ordered, begun, dtype=np.float64)
+        return cls(chosen.astype(np.float64), right - left, between, np.where(between > 0, sums[::2], 0.0))
 
     def merged(self, other: Tally) -> Tally:
         """Both together.
@@ -120,9 +122,10 @@ class Distribution(Model):
 
 
 def ordered(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The values that are not nan, ascending, as float32."""
-    found = np.sort(as_float32(values))
-    # They are sorted to the end.
+    """The values that are not nan, ascending, as float32; values that are float32 already are sorted where they lie."""
+    found = as_float32(values)
+    found.sort()
+    # Nan is sorted to the end.
     return found[: np.searchsorted(found, np.float32(np.nan))]
 
 
