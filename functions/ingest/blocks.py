@@ -66,6 +66,8 @@ class Judge:
     def __init__(self, model: DeployedModel, every: Sequence[Check]) -> None:
         self.model = model
         self.every = every
+        # The checks of which earlier blocks have given all examples.
+        self.shown: set[int | str] = set()
         self._met = {check.index: check.listed for check in every if check.index is not None and check.listed}
 
     def judge(self, con: duckdb.DuckDBPyConnection, reader: Reader) -> Block:
@@ -171,6 +173,8 @@ class Judge:
             done.examples.setdefault(item.rule.id, []).append(example)
         for number, rows in block.violated:
             done.counts[number] = len(rows)
+            if number in self.shown:
+                continue
             first = rows[:EXAMPLES]
             places = table.places[first]
             lines = [None] * len(places) if first_line is None else (table.lines_of(places) + first_line).tolist()

@@ -211,7 +211,9 @@ class _Run:
         for key, count in done.counts.items():
             self._counts[key] = self._counts.get(key, 0) + count
             known = self._examples.setdefault(key, [])
-            known += done.examples[key][: EXAMPLES - len(known)]
+            known += done.examples.get(key, [])[: EXAMPLES - len(known)]
+            if len(known) == EXAMPLES:
+                self._judge.shown.add(key)
         self._append("violations", "violations.csv", LIST_HEADER, done.violations)
         name = "bad-rows.jsonl" if source.kind == "JSON Lines" else "bad-rows.csv"
         self._append("bad_rows", name, bad_header(source, self._model.contract), done.bad)
