@@ -77,6 +77,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
+            console.stderr = True
             console.print("\nStopped. What runs in the cloud goes on; `interlock watch` follows it.")
         raise
 
@@ -85,6 +86,7 @@ def _tell(headline: str, message: str, remedy: str, more: dict[str, Any]) -> Non
     if options.json:
         as_json({"headline": headline, "message": message, "remedy": remedy, **more})
         return
+    console.stderr = True
     console.print(f"[bold red]{headline}[/]")
     console.print(message, markup=False, soft_wrap=True)
     console.print(f"[bold]What to do:[/] {remedy}", soft_wrap=True)

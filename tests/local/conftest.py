@@ -94,12 +94,15 @@ def champions(target: Target) -> dict[str, Run]:
 def interlock(target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `interlock …` on the tests' cloud; answers exit code and output."""
     monkeypatch.setattr("cli.target.LocalCloud.load", lambda: target.local)
+    # What --json and an error turn is turned back.
+    monkeypatch.setattr("cli.view.console.stderr", False)
 
     def run(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["interlock", "--env", "test", *words])
         with pytest.raises(SystemExit) as ended:
             main.main()
-        return int(ended.value.code or 0), capsys.readouterr().out
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out if "--json" in words else said.out + said.err
 
     return run
 

@@ -35,14 +35,15 @@ Command = Callable[..., tuple[int, str]]
 def interlock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `interlock …` where no cloud is; answers exit code and output."""
     monkeypatch.setattr("cli.target.LocalCloud.load", lambda: None)
-    # What --json turns is turned back.
+    # What --json and an error turn is turned back.
     monkeypatch.setattr("cli.view.console.stderr", False)
 
     def run(*words: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["interlock", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             main.main()
-        return int(ended.value.code or 0), capsys.readouterr().out
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out if "--json" in words else said.out + said.err
 
     return run
 

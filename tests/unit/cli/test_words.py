@@ -111,6 +111,21 @@ def test_what_is_wrong_is_said_with_what_to_do(interlock: Command, words: list[s
     assert said in " ".join(told.split())
 
 
+@pytest.mark.parametrize("json", [False, True])
+def test_an_error_is_told_on_standard_error_and_to_machines_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    monkeypatch.setattr(LocalCloud, "load", lambda: None)
+    monkeypatch.setattr("cli.view.console.stderr", False)
+    monkeypatch.setattr(sys, "argv", ["interlock", *["--json"] * json, "status"])
+    with pytest.raises(SystemExit):
+        main.main()
+    said = capsys.readouterr()
+    told, empty = (said.out, said.err) if json else (said.err, said.out)
+    assert "interlock up" in told
+    assert empty == ""
+
+
 def test_a_file_that_is_no_table_makes_no_model(interlock: Command, tmp_path: Path) -> None:
     for text, why in (("", "has no rows"), ("a\n1\n2\n", "can be a feature")):
         (tmp_path / "table.csv").write_text(text)
