@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from interlock.contract import Column, ColumnType, Contract
@@ -253,6 +253,9 @@ WORDS = (
 
 
 @settings(deadline=None, max_examples=40)
+@example("SELECT ''")
+@example("SELECT DATE '2026-01-01'")
+@example("SELECT [1]")
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)))
 def test_whatever_is_written_gives_an_answer_or_a_reason(query: str) -> None:
     assert isinstance(problems(query, CONTRACT), list)

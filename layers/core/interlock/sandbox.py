@@ -16,6 +16,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,8 @@ def answer(
         return Answer(problem="the query did not give one row with one value", hidden=hidden)
     if found[0][0] is None:
         return Answer(problem="the query gave no value (NULL)", hidden=hidden)
+    if not isinstance(found[0][0], int | float | Decimal):
+        return Answer(problem="the query gave no number", hidden=hidden)
     return Answer(value=float(found[0][0]), hidden=hidden)
 
 
