@@ -22,6 +22,7 @@ from pathlib import Path
 
 import duckdb
 
+from infra import process
 from tests.performance.ingest_data import ROWS, write
 
 HERE = Path(__file__).parent
@@ -49,15 +50,16 @@ def run(case: str, file: Path, out: Path) -> Run:
     python = sys.executable if case in OURS else str(PEERS)
     began = time.perf_counter()
     command = [python, str(HERE / "ingest_cases.py"), case, str(file), str(out)]
-    # Everybody's modules lie there compiled, as they do in a layer.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    told = process.stdout.read().split()
-    _, status, used = os.wait4(process.pid, 0)
+    # As a function's is set, and everybody's modules lie there compiled, as they do in a layer.
+    environment = {**os.environ, **process.VARIABLES}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    told = child.stdout.read().split()
+    _, status, used = os.wait4(child.pid, 0)
     wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
         raise SystemExit(f"{case} failed on {file.name}")
     return Run(wall, used.ru_utime + used.ru_stime, int(told[-1]) / 1024)
 
