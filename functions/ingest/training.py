@@ -8,11 +8,12 @@ from functools import reduce
 from ingest.judgement import BesideTraining
 from interlock import keys
 from interlock.aws.datasets import Datasets
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.contract import ColumnType
 from interlock.models import DeployedModel
-from interlock.records import EndedJob, LiveRelease, TrainingManifest
+from interlock.records import EndedJob, TrainingManifest
 from interlock.stats.drift.profiled import counted
 from interlock.stats.drift.verdict import judge
 from interlock.stats.profile import Profile
@@ -26,10 +27,11 @@ def beside_training(data: Objects, state: State, model: DeployedModel, now: Prof
     Beside them are the datasets of the champion's training, or where nothing serves yet, of the last one; by their
     profiles, which lie in no function's memory for long and are never the rows. None before the first training.
     """
-    pk = f"model#{model.id}"
-    live = state.get(LiveRelease, pk, "live")
+    live = live_release(state, model.id)
     champion = live.champion if live else None
-    ended = None if champion else next(state.query(EndedJob, pk, "job#", newest_first=True, limit=1), None)
+    ended = (
+        None if champion else next(state.query(EndedJob, f"model#{model.id}", "job#", newest_first=True, limit=1), None)
+    )
     run = champion.run if champion else ended.run if ended else None
     stored = data.describe(keys.training(model.id, run, "manifest.json")) if run else None
     if run is None or stored is None:

@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from interlock import keys
+from interlock.aws.live import live_release
 from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.database import connect
@@ -48,7 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     model = deployed(event["model"])
     at = datetime.fromisoformat(event["at"]).astimezone(UTC)
     state = State(settings.state_table)
-    live = state.get(LiveRelease, f"model#{model.id}", "live")
+    live = live_release(state, model.id)
     if live is None or live.champion is None:
         raise NotServing(f"no version of '{model.id}' serves yet: there is no traffic to check")
     artefacts = Objects(settings.artefacts_bucket)

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from cli.executions import Run
 from cli.inference import Prediction
 from cli.target import Target
 from interlock.records import TrainingManifest
+from tests.door import Door, served
 
 from . import instances
 from .conftest import CENSUS, HOME, RENT, ROOT, ended, of, probed, rent_rows, started
@@ -286,40 +289,20 @@ def wait_for_captures(target: Target, model: str, answers: list[Prediction]) -> 
     pytest.fail(f"no captures of {wanted} arrived")
 
 
-def signing_proxy(target: Target) -> Any:
+@contextmanager
+def signing_proxy(target: Target) -> Iterator[str]:
     """A plain server on the loopback address that signs what it hands on."""
-    import threading
-    from contextlib import contextmanager
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-    class Door(BaseHTTPRequestHandler):
-        def _hand_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+    class Signing(Door):
+        def answer(self) -> None:
+            body = self.came()
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             status, answer, _ = target.call(self.command, self.path, body)
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.say(status, answer, {"content-type": "application/json"})
 
-        do_GET = do_POST = _hand_on  # noqa: N815 - the server's own names
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    @contextmanager
-    def serving() -> Any:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
-
-    return serving()
+    with served(Signing) as url:
+        yield url.removeprefix("http://")
 
 
 def test_the_readmes_curl_line_answers(target: Target, champions: dict[str, Run]) -> None:
