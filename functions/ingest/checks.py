@@ -18,7 +18,7 @@ from ingest import rules
 from ingest.categories import Categories
 from ingest.parsing import Fields, Mask, Values
 from ingest.patterns import Pattern
-from interlock.contract import Column, ColumnType, Contract, Metric, QualityRule, Severity
+from interlock.contract import STORED_TYPES, Column, ColumnType, Contract, Metric, QualityRule, Severity
 from interlock.formats import TEXT_FORMATS, c_format
 from interlock.sql import text
 
@@ -28,7 +28,6 @@ _ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 _NUMBER = r"[+-]?({whole}({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
 # JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.
 _INTEGER = r"[+-]?{whole}({mark}0*)?"
-_COMPARED = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
 # Which texts break a rule by their bytes, and which must be judged otherwise [rows].
 Spelled = Callable[[Fields], tuple[Mask, Mask]]
 _TRUE, _FALSE = "('true', '1')", "('false', '0')"
@@ -218,10 +217,9 @@ def _listed(allowed: tuple[str, ...]) -> Categories | None:
 
 
 def _not_among(index: int, column: Column, allowed: tuple[str, ...]) -> str:
-    """By value, not by spelling: 05 is 5."""
-    kind = _COMPARED.get(column.type)
-    listed = ", ".join(f"CAST({text(item)} AS {kind or 'VARCHAR'})" for item in allowed)
-    return f"{'v' if kind else 'r'}{index} NOT IN ({listed})"
+    """By value, not by spelling: 05 is 5, and a date in its column's form is the one that the contract writes."""
+    listed = ", ".join(f"CAST({text(item)} AS {STORED_TYPES[column.type]})" for item in allowed)
+    return f"v{index} NOT IN ({listed})"
 
 
 def _outside(

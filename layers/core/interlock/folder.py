@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from interlock.contract import Contract
 from interlock.errors import InvalidContract, InvalidSpec
 from interlock.models import DeployedModel
 from interlock.odcs import read_contract
+from interlock.odcs.quality import query_places
 from interlock.spec import MODEL_ID, ModelSpec
 
 
@@ -61,7 +63,7 @@ def read_contract_file(path: Path) -> Contract:
     _standard(path, document)
     try:
         contract = read_contract(document)
-        _queries(contract)
+        _queries(contract, query_places(document))
     except InvalidContract as error:
         raise InvalidContract(f"{path}: {error.message}") from None
     return contract
@@ -72,14 +74,42 @@ def _yaml(path: Path, wrong: type[InvalidSpec | InvalidContract]) -> dict[str, A
     import yaml
 
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        document = yaml.safe_load(text)
     except FileNotFoundError:
         raise wrong(f"{path} is missing") from None
+    except yaml.MarkedYAMLError as error:
+        told = ", ".join(part for part in (error.context, error.problem) if part)
+        raise wrong(f"{path}: {_place(error.problem_mark)}: {told}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise wrong(f"{path}: {error}") from None
     if not isinstance(document, dict):
         raise wrong(f"{path}: is not a mapping")
+    for key in _twice(yaml.compose(text, Loader=yaml.SafeLoader)):
+        raise wrong(f"{path}: {_place(key.start_mark)}: {key.value} stands twice")
     return document
+
+
+def _place(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _twice(root: Any) -> Iterator[Any]:
+    """The names that stand twice in a mapping: one of the two would be ignored."""
+    waiting, met = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        # What has an anchor is reached more than once, and may hold itself.
+        if id(node) in met or not isinstance(node.value, list):
+            continue
+        met.add(id(node))
+        said = set()
+        for item in node.value:
+            key, value = item if isinstance(item, tuple) else (None, item)
+            if key is not None and isinstance(key.value, str):
+                yield from [key] if key.value in said else []
+                said.add(key.value)
+            waiting.append(value)
 
 
 def _standard(path: Path, document: dict[str, Any]) -> None:
@@ -92,13 +122,13 @@ def _standard(path: Path, document: dict[str, Any]) -> None:
         raise InvalidContract(f"{path} is not ODCS:\n  {_places(error)}") from None
 
 
-def _queries(contract: Contract) -> None:
+def _queries(contract: Contract, places: list[str]) -> None:
     """Let the engine read the sql rules, so that none fails on the first upload."""
+    queries = [rule.query for rule in contract.quality if rule.query is not None]
     wrong = [
-        f"\n  quality rule '{rule.id}': {problem}"
-        for rule in contract.quality
-        if rule.query is not None
-        for problem in sandbox.problems(rule.query, contract)
+        f"\n  {place}.query: {problem}"
+        for place, query in zip(places, queries, strict=True)
+        for problem in sandbox.problems(query, contract)
     ]
     if wrong:
         raise InvalidContract(f"{contract.id}:{''.join(wrong)}")

@@ -271,6 +271,13 @@ def census(tmp_path: Path) -> Path:
         ("contract.yaml", "logicalType: number", "logicalType: money", "logicalType: money", "is 'money'"),
         ("contract.yaml", "kind: DataContract", "kind: [DataContract]", "kind:", "kind: Input should be"),
         ("contract.yaml", "  - name: people", "  - name: people\n  odd", "odd", "could not find expected"),
+        (
+            "contract.yaml",
+            "        required: true",
+            "        required: true\n        required: false",
+            "false",
+            "stands twice",
+        ),
         ("model.yaml", "max_gap: 0.15", "max_gap: 7", "max_gap", "gate.fairness.0.max_gap"),
         ("model.yaml", "column: income", "column: salary", "column: salary", "'salary' is not in the contract"),
     ],
@@ -295,7 +302,7 @@ def test_what_is_wrong_is_told_with_its_line(
 
 def test_a_query_that_would_fail_is_told_with_its_line(census: Path, interlock: Command) -> None:
     text = (census / "contract.yaml").read_text("utf-8")
-    rule = '      - {type: sql, id: older, query: "SELECT max(agee) FROM ${table}", mustBeLessThan: 130}\n'
+    rule = '      - {type: sql, query: "SELECT max(agee) FROM ${table}", mustBeLessThan: 130}\n'
     (census / "contract.yaml").write_text(text.replace("    quality:\n", "    quality:\n" + rule, 1), "utf-8")
     code, out = interlock("--json", "contract", "check", census / "contract.yaml")
     (wrong,) = json.loads(out)

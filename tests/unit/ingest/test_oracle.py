@@ -91,8 +91,10 @@ def columns(draw: st.DrawFn, name: str) -> Column:
         rules["multiple_of"] = maybe(st.sampled_from([1, 2, 7]))
     if kind is DATE:
         rules |= {key: maybe(st.just("2024-02-29")) for key in ("earliest", "latest", "after", "before")}
+        rules["allowed"] = maybe(st.just(LISTED[DATE]))
     if kind is TIMESTAMP:
         rules |= {key: maybe(st.just("2024-02-29T10:00:00")) for key in ("earliest", "latest", "after", "before")}
+        rules["allowed"] = maybe(st.just(LISTED[TIMESTAMP]))
         rules["timezone"] = maybe(st.booleans())
     if kind is STRING:
         rules |= {"min_length": maybe(st.integers(0, 3)), "max_length": maybe(st.integers(1, 9))}
@@ -283,17 +285,12 @@ def _offends(
             column = contract.column(first)
             if texts[first] is None:
                 return False
-            listed = None if rule.allowed is None else [_as_listed(column, item) for item in rule.allowed]
-            compared_with = values[first] if column.type in {INTEGER, NUMBER, BOOLEAN} else texts[first]
-            return values[first] is None or (listed is not None and compared_with not in listed)
+            listed = None if rule.allowed is None else [value_of(column, item) for item in rule.allowed]
+            return values[first] is None or (listed is not None and values[first] not in listed)
         case Metric.COMPARE:
             one, two = (values[name] for name in rule.columns)
             return one is not None and two is not None and not compared(one, rule.relation or "", two)
     return bool(repeated(rule.id, tuple(values[name] for name in rule.columns)))
-
-
-def _as_listed(column: Column, item: str) -> Any:
-    return value_of(column, item) if column.type in {INTEGER, NUMBER, BOOLEAN} else item
 
 
 def as_csv(table: list[Row], by: DeployedModel) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def test_rules_of_the_table_are_read() -> None:
                 name="c",
                 quality=[custom({"metric": "newCategories", "mustBeLessThan": 1, "batches": 3}, unit="percent")],
             ),
-            column(name="q", quality=[sql("SELECT max(${column}) FROM ${table}", mustBeBetween=[1, 2])]),
+            column(name="q", quality=[sql("SELECT max(${column}) FROM ${table}", mustBeGreaterThan=-1)]),
             quality=[
                 {"metric": "rowCount", "mustBeGreaterThan": 5, "mustBeLessThan": 9},
                 {"metric": "rowCount", "mustNotBe": 7, "severity": "warning"},
@@ -186,6 +187,26 @@ def test_rules_of_the_table_are_read() -> None:
     assert (by["newCategories-c"].batches, by["newCategories-c"].by_row) == (3, False)
     assert by["sql-q"].query == 'SELECT max("q") FROM "t"'
     assert (by["freshness-s"].unit, by["freshness-s"].metric) == (Unit.DAYS, Metric.FRESHNESS)
+
+
+def test_dates_and_times_of_a_list_are_read_as_bounds_are() -> None:
+    day = {"logicalType": "date", "logicalTypeOptions": {"format": "dd.MM.yyyy"}}
+    read = read_contract(
+        contract(
+            column(**day, enum=[{"value": date(2024, 2, 29)}, {"value": "2024-03-01"}]),
+            column(name="b", logicalType="timestamp", enum=[{"value": "2024-02-29T10:00:00+01:00"}]),
+            column(
+                name="c",
+                logicalType="timestamp",
+                quality=[rule("invalidValues", arguments={"validValues": [datetime(2024, 2, 29, 10)]})],  # noqa: DTZ001 - as YAML reads it
+            ),
+        )
+    )
+    assert [item.allowed for item in read.columns] == [
+        ("2024-02-29", "2024-03-01"),
+        ("2024-02-29T09:00:00",),
+        ("2024-02-29T10:00:00",),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,27 @@ from tests.unit.odcs.written import column, contract, custom, rule, sql
         ({"logicalType": "vector"}, "'vector' (one column a dimension"),
         ({"relationships": [{"to": "x.y"}]}, "relationships: is not enforced: other tables are not known"),
         ({"encryptedName": "b"}, "encryptedName: is not enforced: encrypted values"),
-        ({"logicalTypeOptions": {"maxLength": "many"}}, "max_length"),
+        ({"logicalTypeOptions": {"maxLength": "many"}}, "maxLength: is 'many', no number of characters"),
+        ({"logicalTypeOptions": {"minLength": -1}}, "minLength: is -1, no number of characters"),
+        ({"logicalTypeOptions": {"minLength": 3, "maxLength": 2}}, "nothing lies between 3 and 2"),
+        (
+            {"logicalType": "integer", "logicalTypeOptions": {"minimum": 3, "exclusiveMaximum": 3}},
+            "nothing lies between 3 and 3",
+        ),
+        (
+            {"logicalType": "date", "logicalTypeOptions": {"minimum": "2025-01-01", "maximum": "2024-01-01"}},
+            "nothing lies between 2025-01-01 and 2024-01-01",
+        ),
+        ({"logicalType": "date", "logicalTypeOptions": {"format": "HH:mm"}}, "'HH:mm' says no day"),
+        ({"logicalType": "timestamp", "logicalTypeOptions": {"format": ""}}, "'' says no day"),
+        ({"required": "no"}, "required: is 'no', not true or false"),
+        ({"primaryKey": "false"}, "primaryKey: is 'false', not true or false"),
+        ({"primaryKeyPosition": 1}, "primaryKeyPosition: the column is not of the key; say primaryKey: true"),
+        ({"enum": []}, "enum: holds no value"),
+        ({"enum": [{"label": "x"}]}, "enum: YAML reads an unquoted word as None"),
+        ({"logicalType": "date", "enum": [{"value": "29.02.2024"}]}, "'29.02.2024' is no date in ISO 8601"),
+        ({"logicalType": "timestamp", "enum": [{"value": 5}]}, "5 is no timestamp in ISO 8601"),
+        ({"logicalType": "integer", "enum": [{"value": 2**63}]}, "'9223372036854775808' does not fit the type integer"),
         ({"logicalType": "date", "logicalTypeOptions": {"format": "MMM yy"}}, "'MMM yy' is not understood at 'M yy'"),
         ({"logicalType": "number", "logicalTypeOptions": {"maximum": float("inf")}}, "maximum: is inf, no bound"),
         ({"logicalTypeOptions": {"pattern": "(a"}}, "cannot be read"),
@@ -71,6 +91,22 @@ from tests.unit.odcs.written import column, contract, custom, rule, sql
         ({"quality": [rule("nullValues", mustbe=3)]}, "mustbe: is not enforced: there is no such part here"),
         ({"quality": [{"type": "sql", "mustBe": 0}]}, "quality[0](sql).query: is missing"),
         ({"quality": [{"type": "sql", "query": "SELECT 1"}]}, "says no limit"),
+        (
+            {"quality": [rule("nullValues", type="text")]},
+            "quality[0](nullValues).mustBe: is not enforced in a rule of type text; take it out",
+        ),
+        ({"quality": [{"type": "text", "odd": 1}]}, "quality[0](text).odd: is not enforced"),
+        ({"quality": [sql("SELECT 0", metric="nullValues")]}, "metric: is not enforced in a rule of type sql"),
+        ({"quality": [rule("nullValues", query="SELECT 0")]}, "query: is not enforced in a rule of type library"),
+        (
+            {"quality": [custom({"metric": "newCategories", "mustBe": 0}, arguments={"a": 1})]},
+            "arguments: is not enforced in a rule of type custom",
+        ),
+        ({"quality": [rule("nullValues", rule="rowCount")]}, "rule: is another name of metric"),
+        (
+            {"quality": [{"metric": "nullValues", "mustBeGreaterThan": 9, "mustBeLessThan": 5}]},
+            "quality[0](nullValues): no number keeps all of these limits",
+        ),
         ({"quality": [{"type": "magic", "mustBe": 0}]}, "type: is 'magic'; enforced are library, sql and custom"),
         ({"quality": [{"type": "custom", "engine": "soda", "implementation": "x"}]}, "the engine 'soda' is not"),
         ({"quality": [custom("x")]}, "implementation: must be a mapping"),
@@ -103,7 +139,7 @@ from tests.unit.odcs.written import column, contract, custom, rule, sql
         ({"quality": [custom({"metric": "newCategories", "mustBe": 0, "batches": 0})]}, "batches: Input should be"),
         ({"quality": [rule("invalidValues", arguments={"validValues": [True]})]}, "write it in quotes"),
         ({"quality": [rule("invalidValues", arguments={"validValues": [None]})]}, "write it in quotes"),
-        ({"logicalType": "integer", "enum": [{"value": "x"}]}, "'x' is not of the type integer"),
+        ({"logicalType": "integer", "enum": [{"value": "x"}]}, "'x' does not fit the type integer"),
         ({"customProperties": [{"property": "maxBadRowShare", "value": 1}]}, "belongs into schema[0].customProperties"),
         ({"name": ""}, "name"),
         ({"name": "interlock_row"}, "begin with interlock_"),
@@ -134,8 +170,16 @@ def test_what_a_column_asks_for_and_is_not_enforced_is_refused(changes: dict[str
         ),
         (
             lambda d: d["schema"][0].update(customProperties=[{"property": "maxBadRowShare", "value": 7}]),
-            "max_bad_row_share: Input should be less than or equal to 1",
+            "schema[0].customProperties[0](maxBadRowShare): is 7, not a share from 0 to 1",
         ),
+        (
+            lambda d: d["schema"][0].update(
+                customProperties=[{"property": "csvDecimal", "value": mark} for mark in (".", ",")]
+            ),
+            "schema[0].customProperties[1](csvDecimal): is said twice",
+        ),
+        (lambda d: d.pop("version"), "version: is missing; every dataset records it"),
+        (lambda d: d.update(kind="DataProduct"), "kind: is 'DataProduct', a DataContract is read"),
         (
             lambda d: d["schema"][0].update(customProperties=[{"property": "nullTokens", "value": [None]}]),
             "write it in quotes",
@@ -144,7 +188,7 @@ def test_what_a_column_asks_for_and_is_not_enforced_is_refused(changes: dict[str
         (lambda d: d["schema"][0].update(quality=[rule("nullValues")]), "is enforced on a column, not on the table"),
         (
             lambda d: d["schema"][0].update(quality=[rule("duplicateValues", arguments={"properties": ["z"]})]),
-            "names unknown columns: z",
+            "schema[0].quality[0](duplicateValues): names unknown columns: z",
         ),
         (
             lambda d: d["schema"][0].update(quality=[{"metric": "rowCount", "mustBeBetween": [1]}]),
@@ -169,7 +213,7 @@ def test_what_a_column_asks_for_and_is_not_enforced_is_refused(changes: dict[str
                 properties=[column(), column(name="b", logicalType="date")],
                 quality=[custom({"metric": "compare", "left": "a", "relation": "<", "right": "b"})],
             ),
-            "compares a string with a date",
+            "schema[0].quality[0](custom): compares a column of type string with one of type date",
         ),
         (
             lambda d: d["schema"][0].update(quality=[rule("rowCount", id="x", mustNotBe=3), sql("SELECT 1", id="x")]),

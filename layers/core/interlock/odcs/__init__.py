@@ -43,6 +43,9 @@ def read_contract(document: dict[str, Any]) -> Contract:
     version = str(document.get("apiVersion", ""))
     if not re.match(r"v3\.\d", version):
         problems.append(f"apiVersion: is {version!r}, v3.x is read")
+    problems += [f"{name}: is missing; every dataset records it" for name in parts.NEEDED if not document.get(name)]
+    if (kind := document.get("kind")) not in {None, "", "DataContract"}:
+        problems.append(f"kind: is {kind!r}, a DataContract is read")
     problems += parts.problems("document", document, parts.DOCUMENT)
     problems += _misplaced("document", document)
     for index, agreed in enumerate(document.get("slaProperties") or []):
@@ -60,14 +63,14 @@ def read_contract(document: dict[str, Any]) -> Contract:
     properties = schema.get("properties") or []
     columns, rules = [], list[QualityRule]()
     for index, item in enumerate(properties):
-        path = f"schema[0].properties[{index}]({item.get('name', '?')})"
+        path = quality.column_path(index, item)
         problems += _misplaced(path, item)
         column, beyond = read_column(path, item, table, problems)
         rules += beyond
         if column is not None:
             columns.append(column)
-    if not columns and schema:
-        problems.append("schema[0].properties: there is no readable column")
+    if not properties and schema:
+        problems.append("schema[0].properties: there is no column")
     subject = _subject(properties, problems)
     bounds, on_table = quality.table_rules(schema, table, problems)
     settings = _settings(schema, problems)
@@ -99,7 +102,7 @@ def _subject(properties: list[dict[str, Any]], problems: list[str]) -> str | Non
             if str(custom.get("property")).lower() != "subjectkey":
                 continue
             if custom.get("property") != "subjectKey" or custom.get("value") is not True:
-                problems.append(f"schema[0].properties[{index}]({item.get('name')}): the mark is `subjectKey: true`")
+                problems.append(f"{quality.column_path(index, item)}: the mark is `subjectKey: true`")
             marked.append(str(item.get("name")))
     if len(marked) > 1:
         problems.append(f"schema[0]: one column is the subject key, not {', '.join(marked)}")
@@ -110,12 +113,18 @@ def _settings(schema: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     """Interlock's own settings of the table."""
     found: dict[str, Any] = {}
     dialect: dict[str, Any] = {}
+    said = set()
     for index, custom in enumerate(schema.get("customProperties") or []):
         name, value = custom.get("property"), custom.get("value")
         place = f"schema[0].customProperties[{index}]({name})"
+        if name in said:
+            problems.append(f"{place}: is said twice")
+        said.add(name)
         match name:
-            case "maxBadRowShare":
+            case "maxBadRowShare" if values.number(value) and 0 <= value <= 1:
                 found["max_bad_row_share"] = value
+            case "maxBadRowShare":
+                problems.append(f"{place}: is {value!r}, not a share from 0 to 1")
             case "nullTokens" if isinstance(value, list):
                 problems += [
                     f"{place}: {values.UNQUOTED.format(token)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,15 @@ _WIDTHS: dict[tuple[ColumnType, str], tuple[float, float] | None] = {
     (ColumnType.NUMBER, "f32"): (-3.4028234663852886e38, 3.4028234663852886e38),
     (ColumnType.NUMBER, "f64"): None,
 }
+_LENGTHS = {"minLength", "maxLength"}
+_ENDS = (
+    *((low, high, operator.gt) for low, high in (("minimum", "maximum"), ("earliest", "latest"))),
+    ("min_length", "max_length", operator.gt),
+    *((low, "exclusive_maximum", operator.ge) for low in ("minimum", "exclusive_minimum")),
+    ("exclusive_minimum", "maximum", operator.ge),
+    *((low, "before", operator.ge) for low in ("earliest", "after")),
+    ("after", "latest", operator.ge),
+)
 _UTC = {"utc", "etc/utc", "z", "gmt", "etc/gmt"}
 # Everything else that is said of a column's classification closes it.
 _OPEN = {"public", "internal"}
@@ -52,13 +62,11 @@ def read_column(
         return None, []
     found: dict[str, Any] = {}
     problems += _options(path, item, kind, found)
-    for flag, name in (("required", "required"), ("unique", "unique"), ("primaryKey", "required")):
-        if item.get(flag):
-            found[name] = True
-    if item.get("enum"):
-        listed = tuple(value["value"] if isinstance(value, dict) else value for value in item["enum"])
-        problems += values.list_problems(path, listed, kind)
-        found["allowed"] = tuple(map(values.text, listed))
+    problems += _flags(path, item, found)
+    if item.get("enum") is not None:
+        listed = tuple(value.get("value") if isinstance(value, dict) else value for value in item["enum"])
+        problems += values.list_problems(f"{path}.enum", listed, kind)
+        found["allowed"] = values.listed(listed, kind)
     severities: dict[str, Severity] = {}
     beyond = []
     for rule in quality.column_rules(path, item, kind, table, problems):
@@ -102,6 +110,16 @@ def primary_key(properties: list[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(str(item["name"]) for *_, item in sorted(keys, key=lambda key: key[:2]))
 
 
+def _flags(path: str, item: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+    for flag, name in (("required", "required"), ("unique", "unique"), ("primaryKey", "required")):
+        if item.get(flag) is True:
+            found[name] = True
+        elif item.get(flag) not in {None, False}:
+            yield f"{path}.{flag}: is {item[flag]!r}, not true or false"
+    if not item.get("primaryKey") and (item.get("primaryKeyPosition") or -1) > 0:
+        yield f"{path}.primaryKeyPosition: the column is not of the key; say primaryKey: true"
+
+
 def _options(path: str, item: dict[str, Any], kind: ColumnType, found: dict[str, Any]) -> Iterator[str]:
     """Read the type's options into `found`; answers what is wrong with them."""
     options: dict[str, Any] = item.get("logicalTypeOptions") or {}
@@ -123,8 +141,11 @@ def _options(path: str, item: dict[str, Any], kind: ColumnType, found: dict[str,
             found[_MOMENTS[option]] = read
         elif option in _MOMENTS and not values.number(value):
             yield f"{place}: is {value!r}, no bound"
+        elif option in _LENGTHS and (type(value) is not int or value < 0):
+            yield f"{place}: is {value!r}, no number of characters"
         else:
             found[_FIELDS[option]] = value
+    yield from _impossible(path, found)
     if "pattern" in found:
         yield from values.pattern_problems(path, found["pattern"], kind)
     if found.get("timezone") and found.get("format"):
@@ -134,14 +155,25 @@ def _options(path: str, item: dict[str, Any], kind: ColumnType, found: dict[str,
         )
 
 
+def _impossible(path: str, found: dict[str, Any]) -> Iterator[str]:
+    """Bounds that no value keeps."""
+    for low, high, none in _ENDS:
+        one, two = found.get(low), found.get(high)
+        if one is not None and two is not None and none(one, two):
+            yield f"{path}.logicalTypeOptions: nothing lies between {one} and {two}"
+
+
 def _format(place: str, kind: ColumnType, written: str, found: dict[str, Any]) -> Iterator[str]:
     match kind:
         case ColumnType.DATE | ColumnType.TIMESTAMP:
             found["format"] = written
             try:
-                c_format(written)
+                directives = c_format(written)
             except InvalidContract as error:
                 yield f"{place}: {error.message}"
+            else:
+                if not all(part in directives for part in ("%Y", "%m", "%d")):
+                    yield f"{place}: {written!r} says no day; a {kind} needs yyyy, MM and dd"
         case ColumnType.STRING if written in TEXT_FORMATS:
             found["format"] = written
         case ColumnType.STRING:

@@ -46,6 +46,8 @@ _ELEMENT = dict.fromkeys(
 )
 _FILE = "an upload is one flat table"
 
+# What is recorded with every dataset.
+NEEDED = ("id", "version")
 DOCUMENT: dict[str, Part] = {
     **_ELEMENT,
     **dict.fromkeys(
@@ -87,7 +89,7 @@ PROPERTY: dict[str, Part] = {
     "unique": _enforced("no value comes twice in a file; missing ones do not count"),
     "primaryKey": _enforced("the columns together come once in a file, none is missing; the holdout is chosen by them"),
     "primaryKeyPosition": _enforced("the order of the key's columns"),
-    "enum": _enforced("the value is one of these"),
+    "enum": _enforced("the value is one of these; dates and times are written as bounds are"),
     "classification": _enforced(
         "other than public or internal: no value appears in a report, a log or an error, captures hold bins or hashes"
     ),

@@ -9,18 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from interlock.contract import ColumnType, Limit, Metric, Operator, QualityRule, Severity, Unit
+from interlock.contract import ColumnType, Limit, Metric, Operator, QualityRule, Severity
 from interlock.odcs import parts, values
+from interlock.odcs.limits import OPERATORS, read_limits, read_unit, row_bounds
 from interlock.sandbox import ready
 
-_OPERATORS = tuple(operator.value for operator in Operator)
 # v3.0 named them so.
 _BEFORE = {"duplicateCount": "duplicateValues", "validValues": "invalidValues", "nullCheck": "nullValues"}
 _STANDARD = {
     *(Metric.NULL_VALUES, Metric.MISSING_VALUES, Metric.INVALID_VALUES, Metric.DUPLICATE_VALUES),
     Metric.ROW_COUNT,
 }
-_TIMES = {Unit.MINUTES, Unit.HOURS, Unit.DAYS}
 _ON_TABLE = {
     Metric.ROW_COUNT,
     Metric.DUPLICATE_VALUES,
@@ -43,12 +42,15 @@ _SETTINGS = {
     Metric.NEW_CATEGORIES: {"batches"},
     Metric.DRIFTED_COLUMNS: set[str](),
 }
-_UNITS = {
-    Metric.ROW_COUNT: {Unit.ROWS},
-    Metric.SQL: {Unit.ROWS},
-    Metric.FRESHNESS: _TIMES,
-}
 _NONE = (Limit(operator=Operator.MUST_BE, value=(0,)),)
+# What a rule of each type is made of; beyond it, it would hold what is read by nobody.
+_MADE_OF = {
+    "library": {"metric", "rule", "arguments", "unit", *OPERATORS},
+    "sql": {"query", "unit", "arguments", *OPERATORS},
+    "custom": {"engine", "implementation", "unit", *OPERATORS},
+    "text": set[str](),
+}
+_OF_ANY = {"id", "name", "type", "severity"}
 _CATEGORIES = {ColumnType.STRING, ColumnType.BOOLEAN}
 
 
@@ -77,7 +79,7 @@ def column_rules(
         if len(problems) > before:
             continue
         if rule.metric is Metric.INVALID_VALUES:
-            listed = tuple(map(values.text, arguments["validValues"])) if "validValues" in arguments else None
+            listed = values.listed(arguments["validValues"], kind) if "validValues" in arguments else None
             rule = rule.model_copy(update={"allowed": listed, "pattern": arguments.get("pattern")})
         tokens = tuple(values.text(token) for token in arguments.get("missingValues", ()) if token is not None)
         yield ColumnRule(rule, *_own(rule), missing_tokens=tokens)
@@ -98,12 +100,28 @@ def table_rules(schema: dict[str, Any], table: str, problems: list[str]) -> tupl
             continue
         if rule.metric is Metric.DUPLICATE_VALUES:
             rule = rule.model_copy(update={"columns": tuple(map(str, arguments["properties"]))})
-        own = _row_bounds(rule)
+        if wrong := list(_of_these_columns(place, rule, schema)):
+            problems += wrong
+            continue
+        own = row_bounds(rule)
         if own is None or set(own) & set(bounds):
             found.append(rule)
         else:
             bounds |= own
     return bounds, found
+
+
+def query_places(document: dict[str, Any]) -> list[str]:
+    """Where the sql rules of a document stand that has been read, in the order of the contract's rules."""
+    (schema,) = document["schema"]
+    items = [("schema[0]", schema)]
+    items += [(column_path(index, item), item) for index, item in enumerate(schema["properties"])]
+    return [place for path, item in items for place, rule in _written(path, item) if rule.get("type") == "sql"]
+
+
+def column_path(index: int, item: dict[str, Any]) -> str:
+    """How a column is named when something is wrong with it."""
+    return f"schema[0].properties[{index}]({item.get('name', '?')})"
 
 
 def named(rules: list[QualityRule]) -> tuple[QualityRule, ...]:
@@ -127,10 +145,9 @@ _UNNAMED = "?"
 
 
 def _written(path: str, item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The item's quality rules that speak of data; plain text is for people."""
+    """The item's quality rules, each with its place."""
     for index, rule in enumerate(item.get("quality") or []):
-        if rule.get("type") != "text":
-            yield f"{path}.quality[{index}]({rule.get('metric') or rule.get('rule') or rule.get('type')})", rule
+        yield f"{path}.quality[{index}]({rule.get('metric') or rule.get('rule') or rule.get('type')})", rule
 
 
 def _read(
@@ -142,11 +159,11 @@ def _read(
     metric = None if about is None else _metric(place, written, about, _ON_COLUMN if columns else _ON_TABLE, problems)
     if about is None or metric is None:
         return None
-    limits = _limits(place, about, problems)
+    limits = read_limits(place, about, problems)
     if not limits and metric is not Metric.COMPARE:
         inside = ".implementation" * (about is not written)
-        problems.append(f"{place}{inside}: says no limit: one of {', '.join(_OPERATORS)}")
-    unit = _unit(place, written, metric, problems)
+        problems.append(f"{place}{inside}: says no limit: one of {', '.join(OPERATORS)}")
+    unit = read_unit(place, written, metric, problems)
     severity = str(written.get("severity") or "error").lower()
     if severity not in set(Severity):
         problems.append(f"{place}.severity: {severity} is unknown; {', '.join(Severity)}")
@@ -171,10 +188,15 @@ def _read(
 
 
 def _about(place: str, written: dict[str, Any], problems: list[str]) -> dict[str, Any] | None:
-    """Where metric and operators stand: in the rule itself, or in its implementation for the engine interlock."""
-    refused = parts.problems(place, written, parts.RULE)
-    problems += refused
+    """Where metric and operators stand: in the rule itself, or in its implementation for the engine interlock.
+
+    None also for plain text, which is for people.
+    """
     kind, inside = written.get("type", "library"), written.get("implementation")
+    refused = [*parts.problems(place, written, parts.RULE), *_beside(place, written, str(kind))]
+    problems += refused
+    if kind == "text":
+        return None
     if kind not in {"library", "sql", "custom"}:
         problems.append(f"{place}.type: is {kind!r}; enforced are library, sql and custom (engine interlock)")
     elif kind != "custom":
@@ -183,11 +205,21 @@ def _about(place: str, written: dict[str, Any], problems: list[str]) -> dict[str
         problems.append(f"{place}: a rule of the engine {written.get('engine')!r} is not enforced; take it out")
     elif not isinstance(inside, dict):
         problems.append(f"{place}.implementation: must be a mapping with metric and what belongs to it")
-    elif said := [name for name in _OPERATORS if name in written]:
+    elif said := [name for name in OPERATORS if name in written]:
         problems.append(f"{place}.{said[0]}: belongs into implementation, says the standard of type custom")
     else:
         return None if refused else inside
     return None
+
+
+def _beside(place: str, written: dict[str, Any], kind: str) -> Iterator[str]:
+    """What in the rule would say something in a rule of another type, and says nothing in this one."""
+    for name in written:
+        enforced = name in parts.RULE and parts.RULE[name].treatment is parts.Treatment.ENFORCED
+        if kind in _MADE_OF and enforced and name not in _MADE_OF[kind] | _OF_ANY:
+            yield f"{place}.{name}: is not enforced in a rule of type {kind}; take it out"
+    if "metric" in written and "rule" in written:
+        yield f"{place}.rule: is another name of metric; take one of them out"
 
 
 def _metric(
@@ -202,7 +234,7 @@ def _metric(
         return None
     metric = Metric(name)
     if kind == "custom":
-        known = {"metric", *_OPERATORS, *_SETTINGS[metric]}
+        known = {"metric", *OPERATORS, *_SETTINGS[metric]}
         problems += [f"{place}.implementation.{name}: is not known" for name in about if name not in known]
     if metric not in here:
         where = "a column, not on the table" if here is _ON_TABLE else "the table, not on a column"
@@ -212,32 +244,6 @@ def _metric(
         problems.append(f"{place}.query: is missing")
         return None
     return metric
-
-
-def _limits(place: str, about: dict[str, Any], problems: list[str]) -> tuple[Limit, ...]:
-    found = []
-    for operator in Operator:
-        if operator.value not in about:
-            continue
-        value = about[operator.value]
-        listed = value if isinstance(value, list) else [value]
-        if not listed or not all(map(values.number, listed)):
-            problems.append(f"{place}.{operator}: is {value!r}, not a number; metrics are numbers")
-            continue
-        try:
-            found.append(Limit(operator=operator, value=tuple(listed)))
-        except ValidationError as error:
-            problems.append(f"{place}.{operator}: {error.errors()[0]['msg']}")
-    return tuple(found)
-
-
-def _unit(place: str, written: dict[str, Any], metric: Metric, problems: list[str]) -> Unit | None:
-    possible = _UNITS.get(metric, {Unit.ROWS, Unit.PERCENT})
-    said = str(written.get("unit") or ("" if metric is Metric.FRESHNESS else Unit.ROWS))
-    if said not in possible:
-        problems.append(f"{place}.unit: is {said!r}; {metric} is counted in {', '.join(sorted(possible))}")
-        return None
-    return Unit(said)
 
 
 def _arguments(place: str, rule: QualityRule, arguments: dict[str, Any], kind: ColumnType | None) -> Iterator[str]:
@@ -278,6 +284,17 @@ def _of_this_column(place: str, rule: QualityRule, item: dict[str, Any], kind: C
         yield f"{place}: categories are those of a string or boolean; the column is a {kind}"
 
 
+def _of_these_columns(place: str, rule: QualityRule, schema: dict[str, Any]) -> Iterator[str]:
+    """What a rule over several columns needs of them."""
+    kinds = {str(item.get("name")): str(item.get("logicalType")) for item in schema.get("properties") or []}
+    if unknown := sorted(set(rule.columns) - set(kinds)):
+        yield f"{place}: names unknown columns: {', '.join(unknown)}"
+    elif rule.metric is Metric.COMPARE:
+        left, right = (kinds[name] for name in rule.columns)
+        if left != right and {left, right} != {ColumnType.INTEGER, ColumnType.NUMBER}:
+            yield f"{place}: compares a column of type {left} with one of type {right}"
+
+
 def _own(rule: QualityRule) -> tuple[str | None, Any]:
     """Field and value of the column for a rule that allows none."""
     if not rule.allows_none:
@@ -293,31 +310,3 @@ def _own(rule: QualityRule) -> tuple[str | None, Any]:
             return "pattern", rule.pattern
         case _:
             return None, None
-
-
-def _row_bounds(rule: QualityRule) -> dict[str, int] | None:
-    """The bounds of a rowCount rule that rejects; None when it is not made of such."""
-    if rule.metric is not Metric.ROW_COUNT or rule.severity is not Severity.ERROR:
-        return None
-    found: dict[str, int] = {}
-    for limit in rule.limits:
-        low, high = limit.value[0], limit.value[-1]
-        if low != int(low) or high != int(high):
-            return None
-        match limit.operator:
-            case Operator.MUST_BE | Operator.MUST_BE_BETWEEN:
-                bounds = {"min_rows": int(low), "max_rows": int(high)}
-            case Operator.MUST_BE_GREATER_OR_EQUAL_TO:
-                bounds = {"min_rows": int(low)}
-            case Operator.MUST_BE_GREATER_THAN:
-                bounds = {"min_rows": int(low) + 1}
-            case Operator.MUST_BE_LESS_OR_EQUAL_TO:
-                bounds = {"max_rows": int(low)}
-            case Operator.MUST_BE_LESS_THAN:
-                bounds = {"max_rows": int(low) - 1}
-            case _:
-                return None
-        if set(bounds) & set(found):
-            return None
-        found |= bounds
-    return found

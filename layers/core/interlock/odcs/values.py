@@ -26,6 +26,13 @@ def text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def listed(values: Any, kind: ColumnType) -> tuple[str, ...]:
+    """A list as `Column.allowed` holds it, when nothing is wrong with it: dates and times in ISO 8601 and UTC."""
+    if kind in _MOMENTS and isinstance(values, list | tuple):
+        return tuple(found for value in values if (found := moment(value, kind)) is not None)
+    return tuple(map(text, values))
+
+
 def pattern_problems(path: str, pattern: Any, kind: ColumnType) -> Iterator[str]:
     """What is wrong with a pattern."""
     if kind is not ColumnType.STRING:
@@ -51,11 +58,15 @@ def list_problems(path: str, values: Any, kind: ColumnType) -> Iterator[str]:
     if not isinstance(values, list | tuple):
         yield f"{path}: is {values!r}, not a list"
         return
+    if not values:
+        yield f"{path}: holds no value, so that none could be right"
     for value in values:
         if value is None or (isinstance(value, bool) and kind is not ColumnType.BOOLEAN):
             yield f"{path}: {UNQUOTED.format(value)}"
+        elif kind in _MOMENTS and moment(value, kind) is None:
+            yield f"{path}: {value!r} is no {kind} in ISO 8601"
         elif not _READABLE[kind](text(value)):
-            yield f"{path}: the value {text(value)!r} is not of the type {kind}"
+            yield f"{path}: the value {text(value)!r} does not fit the type {kind}"
 
 
 def moment(value: Any, kind: ColumnType) -> str | None:
@@ -82,7 +93,7 @@ def number(value: Any) -> bool:
 
 
 def _integer(value: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+", value) is not None
+    return re.fullmatch(r"[+-]?\d+", value) is not None and -(2**63) <= int(value) < 2**63
 
 
 def _number(value: str) -> bool:
@@ -92,6 +103,7 @@ def _number(value: str) -> bool:
         return False
 
 
+_MOMENTS = {ColumnType.DATE, ColumnType.TIMESTAMP}
 _READABLE: dict[ColumnType, Callable[[str], bool]] = {
     ColumnType.STRING: lambda _: True,
     ColumnType.INTEGER: _integer,
