@@ -6,7 +6,6 @@ row to write it again: what nobody mended goes back byte for byte.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import re
@@ -14,9 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.rules import CATALOGUE
 from interlock.errors import InvalidRequest
 
 _OURS = "interlock_"
+_RULES = set(CATALOGUE)
 _BOM = b"\xef\xbb\xbf"
 # The delimiter is what stands between our two columns; a spreadsheet may have left the quotes out.
 _HEADER = re.compile(rb'"?interlock_row"?([^\r\n"]{1,4}?)"?interlock_reasons"?\1')
@@ -44,12 +45,12 @@ def bad_rows(body: bytes) -> Iterator[BadRow]:
         yield from _json_rows(body)
         return
     header, mark, records = _opened(body)
-    names = next(csv.reader([_text(header).rstrip("\r\n")], delimiter=mark))
+    names = _fields(header, mark.encode()) or []
     for number, reasons, raw in records:
-        text = _text(raw).rstrip("\r\n")
-        cells = next(csv.reader([text], delimiter=mark, strict=False), [])
+        cells = _fields(raw, mark.encode()) or []
         assigned = len(cells) == len(names)
-        yield BadRow(number, reasons, text, dict(zip(names, cells, strict=True)) if assigned else None)
+        values = dict(zip(map(_text, names), map(_text, cells), strict=True)) if assigned else None
+        yield BadRow(number, reasons, _text(raw).rstrip("\r\n"), values)
 
 
 def joined(bodies: Sequence[bytes]) -> bytes:
@@ -116,8 +117,9 @@ def _records(body: bytes, mark: bytes) -> Iterator[tuple[int, tuple[str, ...], b
     started = False
     for line in _lines(body):
         found = ours.match(line)
-        # In a quoted field over several lines, what looks like our columns is the field's text.
-        if found and (not started or raw.count(b'"') % 2 == 0 or int(found.group(1) or 0) > number):
+        # In a quoted field over several lines, what looks like our columns is the field's text; but a quote may also
+        # have been left open, and then the next row is known by its reasons.
+        if found and (not started or _fields(raw, mark) is not None or _next(found, number)):
             if started:
                 yield number, _reasons(reasons), raw
             number, reasons, raw, started = int(found.group(1) or 0), found.group(2), line[found.end() :], True
@@ -127,6 +129,32 @@ def _records(body: bytes, mark: bytes) -> Iterator[tuple[int, tuple[str, ...], b
             raise InvalidRequest("the first row does not begin with its number and its reasons")
     if started:
         yield number, _reasons(reasons), raw
+
+
+def _next(found: re.Match[bytes], number: int) -> bool:
+    reasons = {reason.rpartition(": ")[2] for reason in _reasons(found.group(2))}
+    ours = found.group(2).startswith(b'"') or int(found.group(1) or 0) > number
+    return ours and bool(reasons) and reasons <= _RULES
+
+
+def _fields(record: bytes, mark: bytes) -> list[bytes] | None:
+    """A record's fields without their quotes; None when a quote is open at its end, or stands where none may."""
+    quoted = re.compile(rb'"([^"]*(?:""[^"]*)*)"(?=%b|\r?\n|\Z)' % re.escape(mark))
+    found, place = list[bytes](), 0
+    while True:
+        if record.startswith(b'"', place):
+            if (field := quoted.match(record, place)) is None:
+                return None
+            found.append(field.group(1).replace(b'""', b'"'))
+            place = field.end()
+        else:
+            end = min(at for at in (record.find(mark, place), record.find(b"\n", place), len(record)) if at >= 0)
+            plain = record[place:end]
+            found.append(plain if record.startswith(mark, end) else plain.removesuffix(b"\r"))
+            place = end
+        if not record.startswith(mark, place):
+            return found
+        place += len(mark)
 
 
 def _reasons(cell: bytes) -> tuple[str, ...]:

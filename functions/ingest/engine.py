@@ -272,6 +272,8 @@ def whole(judged: Judged, model: DeployedModel) -> list[Problem]:
         found = (
             f"{judged.bad_rows} of {judged.rows} rows are bad ({share:.1%}); allowed: {contract.max_bad_row_share:.1%}"
         )
+        if share <= contract.max_bad_row_share:
+            found = f"all {judged.rows} rows are bad: none would be left"
         problems.append(_problem(rules.BAD_ROW_SHARE, found))
     return problems
 

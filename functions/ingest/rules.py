@@ -69,7 +69,7 @@ ROW_COUNT = Rule(
 )
 BAD_ROW_SHARE = Rule(
     "bad_row_share",
-    "more rows are bad than the contract's maxBadRowShare",
+    "more rows are bad than the contract's maxBadRowShare, or all of them",
     "so many errors point at the export, not at single rows",
     "mend the rows in quarantine and upload the file again",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
+_LONGEST_LIST = 500
 
 # Makes the next block a table, in whichever thread; the cursor belongs to the table from then on.
 Reader = Callable[["duckdb.DuckDBPyConnection"], Table]
@@ -55,7 +56,7 @@ class Source:
         """
         if not rows:
             raise WholeFile(
-                rules.EMPTY, "a header and no rows" if self.kind == "CSV" and self.header else "the file has no rows"
+                rules.EMPTY, "a header and no rows" if self.kind == "CSV" and self.header else f"{self.kind} of 0 rows"
             )
         if self.seen:
             _check_names(self.seen, self.contract)
@@ -81,6 +82,8 @@ def _csv(stream: Peeked, contract: Contract, dialect: Dialect) -> Source:
     quote = '"' if dialect.quote is None else dialect.quote
     if dialect.header:
         header = stream.line(_LONGEST_HEADER).rstrip(b"\r\n")
+        if b"\r" in header:
+            raise WholeFile(rules.UNREADABLE, "its lines end with carriage returns alone, without line feeds")
         delimiter, names = _delimiter(_decoded(header), contract, dialect, quote)
         _check_header(names, contract)
     else:
@@ -111,6 +114,10 @@ def _decoded(line: bytes) -> str:
 
 
 def _fields(line: str, mark: str, quote: str) -> list[str]:
+    # Python's own limit is the process's, and less than a first line may have.
+    csv.field_size_limit(_LONGEST_HEADER)
+    # A carriage return within the line is a value's.
+    line = line.replace("\r", " ")
     reader = (
         csv.reader([line], delimiter=mark, quotechar=quote)
         if quote
@@ -130,24 +137,35 @@ def _delimiter(header: str, contract: Contract, dialect: Dialect, quote: str) ->
 
 def _check_header(names: list[str], contract: Contract) -> None:
     known = [column.in_file for column in contract.columns]
-    if not set(names) & set(known):
+    if not {_plain(name) for name in names} & set(map(_plain, known)):
         # Without a header these are values, maybe of a restricted column: not for a report.
         raise WholeFile(
             rules.MISSING_COLUMN,
             f"the first line holds {len(names)} fields and none of them is a column's name (is the header missing?);"
-            f" the contract's columns are {', '.join(known)[:500]}",
+            f" the contract's columns are {_listed(known)}",
         )
     if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise WholeFile(rules.DUPLICATED_COLUMN, f"columns that stand twice in the header: {', '.join(doubled)}")
+        raise WholeFile(rules.DUPLICATED_COLUMN, f"columns that stand twice in the header: {_listed(doubled)}")
     _check_columns(names, contract)
 
 
 def _check_columns(names: list[str], contract: Contract) -> None:
     known = [column.in_file for column in contract.columns]
     if missing := [name for name in known if name not in names]:
-        raise WholeFile(rules.MISSING_COLUMN, f"missing: {', '.join(missing)}; the file has: {', '.join(names)[:500]}")
+        raise WholeFile(rules.MISSING_COLUMN, f"missing: {_listed(missing)}; the file has: {_listed(names)}")
     if unknown := [name for name in names if name not in known]:
-        raise WholeFile(rules.UNKNOWN_COLUMN, f"not in the contract: {', '.join(unknown)[:500]}")
+        raise WholeFile(rules.UNKNOWN_COLUMN, f"not in the contract: {_listed(unknown)}")
+
+
+def _plain(name: str) -> str:
+    """What is left of a name that was meant, and written with other blanks or in other letters."""
+    return name.strip().casefold()
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names as people tell them apart: one that is empty, or has blanks around it, in quotes."""
+    every = ", ".join(name if name and name == name.strip() else f"'{name}'" for name in names)
+    return every if len(every) <= _LONGEST_LIST else f"{every[:_LONGEST_LIST]} …"
 
 
 def _check_names(found: set[str], contract: Contract) -> None:

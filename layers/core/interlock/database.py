@@ -50,4 +50,6 @@ def damaged(refuse: Refuse) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         found = f"it begins like Parquet and is cut off or damaged ({type(error).__name__})"
+        if "not valid UTF8" in str(error):
+            found = "it is Parquet, and a text in it is not UTF-8"
         raise refuse(Fault.UNREADABLE, found) from None

@@ -14,6 +14,8 @@ from enum import Enum
 from typing import Protocol
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# RFC 8878 lets frames without content come first, as pzstd writes them.
+_SKIPPED = tuple(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))
 # What a function can read in its 15 minutes, and what no table of values packs better than.
 _MAX_BYTES = 32 << 30
 _MAX_GROWTH = 200
@@ -83,7 +85,7 @@ def unpacked(file: File, refuse: Refuse) -> tuple[Peeked, bool]:
         raise refuse(Fault.EMPTY, "the file has 0 bytes")
     stream = Peeked(file.open())
     start = stream.peek(4)
-    if not start.startswith((_GZIP, _ZSTD)):
+    if not start.startswith((_GZIP, _ZSTD, *_SKIPPED)):
         if file.size > _MAX_BYTES:
             allowed = f"it has {file.size / 1e6:,.0f} MB; allowed: {_MAX_BYTES / 1e6:,.0f} MB"
             raise refuse(Fault.TOO_LARGE, allowed)
@@ -123,7 +125,10 @@ class _Unpacked:
             raise self._refuse(Fault.UNREADABLE, f"the {self._packing} stream is damaged: {error}") from None
         self._written += len(found)
         if self._written > self._limit:
-            raise self._refuse(Fault.TOO_LARGE, f"it unpacks to more than {self._limit / 1e6:,.0f} MB")
+            much = f"it unpacks to more than {self._limit / 1e6:,.0f} MB"
+            if self._limit < _MAX_BYTES:
+                much += f", {_MAX_GROWTH} times its size, as a bomb does"
+            raise self._refuse(Fault.TOO_LARGE, much)
         return found
 
 

@@ -225,6 +225,8 @@ def test_the_share_of_bad_rows_decides(tmp_path: Path) -> None:
     assert "2 of 20 rows are bad (10.0%); allowed: 9.0%" in refused.problems[0].found
     # What was found is written down all the same.
     assert {"bad_rows", "violations"} == set(refused.files)
+    none = judged(b"n,y\nx,1\nz,1\n", model(column("n", INTEGER), max_bad_row_share=1.0), tmp_path, "none")
+    assert [problem.found for problem in none.problems] == ["all 2 rows are bad: none would be left"]
 
 
 @pytest.mark.parametrize(

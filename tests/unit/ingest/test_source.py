@@ -49,12 +49,17 @@ def packed(body: bytes) -> bytes:
         (b"n,s,y,z\n1,a,1,1\n", rules.UNKNOWN_COLUMN, "not in the contract: z"),
         (b"n,s,y,s\n1,a,1,b\n", rules.DUPLICATED_COLUMN, "twice in the header: s"),
         (b"1,a,1\n2,b,2\n", rules.MISSING_COLUMN, "is the header missing?"),
+        (b"n,s,y\r1,a,1\r2,b,2\r", rules.UNREADABLE, "carriage returns alone"),
+        (b"n" * 300_000, rules.MISSING_COLUMN, "the first line holds 1 fields"),
+        (b"n, s ,,y\n1,a,1,1\n", rules.MISSING_COLUMN, "missing: s; the file has: n, ' s ', '', y"),
+        (b"N,S,Y\n1,a,1\n", rules.MISSING_COLUMN, "missing: n, s, y; the file has: N, S, Y"),
+        (b"n,s,y,\n1,a,1,\n", rules.UNKNOWN_COLUMN, "not in the contract: ''"),
         (b"n,stra\xdfe,y\n1,a,1\n", rules.UNREADABLE, "the header is not UTF-8"),
         (GOOD.decode().encode("utf-16-le"), rules.UNREADABLE, "UTF-16"),
         (packed(GOOD)[:-5], rules.UNREADABLE, "the gzip stream is cut off"),
         (packed(GOOD)[:12] + b"\xff" * 20, rules.UNREADABLE, "the gzip stream is"),
         (packed(GOOD) + b"rest", rules.UNREADABLE, "the gzip stream is damaged"),
-        (packed(b"n,s,y\n" + b"1,a,1\n" * 8_000_000), rules.TOO_LARGE, "unpacks to more than"),
+        (packed(b"n,s,y\n" + b"1,a,1\n" * 8_000_000), rules.TOO_LARGE, "200 times its size, as a bomb does"),
         (b"PAR1nothing", rules.UNREADABLE, "like Parquet and is cut off or damaged"),
         (b"PK\x03\x04....", rules.UNREADABLE, "ZIP archive or an Excel workbook"),
         (b'[{"n": 1}]', rules.UNREADABLE, "one JSON array, not JSON Lines"),
@@ -147,6 +152,9 @@ def test_utf_16_is_known_by_its_mark(tmp_path: Path, encoding: str) -> None:
 def test_zstd_is_unpacked_and_its_damage_told(tmp_path: Path) -> None:
     body = zstd.compress(GOOD)
     assert judged(body, BY, tmp_path, "whole").rows == 3
+    # As pzstd writes it: first a frame without content.
+    first = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"size"
+    assert judged(first + body, BY, tmp_path, "skipping").rows == 3
     assert "the zstd stream is cut off" in judged(body[:-3], BY, tmp_path, "cut").problems[0].found
     assert "the zstd stream is damaged" in judged(body[:6] + b"\xff" * 9, BY, tmp_path, "damaged").problems[0].found
     bomb = zstd.compress(b"n,s,y\n" + b"1,a,1\n" * 8_000_000)
@@ -178,6 +186,17 @@ def test_a_number_keeps_the_declared_marks(tmp_path: Path) -> None:
     by = model(column("n", INTEGER), dialect=Dialect(delimiter=";", decimal=",", thousands="."))
     answer = judged(b"n;y\n1.23;1\n12.345;1\n1,5;1\n1,0;2.5\n", by, tmp_path)
     assert found(answer) == {("type", "n"): [1, 3], ("type", "y"): [4]}
+
+
+def test_a_text_of_parquet_that_is_none_is_told(tmp_path: Path) -> None:
+    answer = judged(parquet(tmp_path, "SELECT 1 AS n, '\\xFF'::BLOB AS s, 1.5 AS y"), BY, tmp_path)
+    assert [problem.found for problem in answer.problems] == ["it is Parquet, and a text in it is not UTF-8"]
+
+
+def test_a_long_value_in_the_first_line_hides_no_delimiter(tmp_path: Path) -> None:
+    by = model(column("n", INTEGER), column("s"), dialect=Dialect(header=False))
+    answer = judged(b"1;" + b"a" * 200_000 + b";1\n2;c\rd;2\n", by, tmp_path)
+    assert (answer.rows, answer.bad_rows) == (2, 0)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
