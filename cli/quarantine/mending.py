@@ -49,8 +49,8 @@ def bad_rows(body: bytes) -> Iterator[BadRow]:
     for number, reasons, raw in records:
         cells = _fields(raw, mark.encode()) or []
         assigned = len(cells) == len(names)
-        values = dict(zip(map(_text, names), map(_text, cells), strict=True)) if assigned else None
-        yield BadRow(number, reasons, _text(raw).rstrip("\r\n"), values)
+        values: dict[str, str | None] = dict(zip(map(_text, names), map(_text, cells), strict=assigned))
+        yield BadRow(number, reasons, _text(raw).rstrip("\r\n"), values if assigned else None)
 
 
 def joined(bodies: Sequence[bytes]) -> bytes:
