@@ -9,7 +9,7 @@ from ingest.findings import Example, Finding
 from ingest.judgement import Judgement, Outcome
 from interlock.cells import visible
 from interlock.contract import Severity
-from interlock.figures import percent
+from interlock.figures import percent, sentence
 from interlock.records import CheckStatus
 
 _SHOWN = 2
@@ -20,13 +20,14 @@ def show(found: Judgement) -> None:
     """Print a judgement; nothing in it that came from the data can write to the terminal or name a colour."""
     verdict = "admitted" if found.verdict == "admit" else "[red]rejected[/]"
     console.print(
-        f"  {verdict}: {found.rows:,} rows, {found.bad_rows:,} bad; {found.train_rows:,} to train on, "
-        f"{found.holdout_rows:,} held out"
+        f"  {verdict}: {found.rows:,} row{'s' * (found.rows != 1)}, {found.bad_rows:,} bad; "
+        f"{found.train_rows:,} to train on, {found.holdout_rows:,} held out"
     )
     if found.origin:
         console.print(f"  mended rows of {_safe(found.origin.key.rsplit('/', 1)[-1])} (claim {found.origin.claim})")
     for problem in found.problems:
-        console.print(f"  [red]{_safe(problem.condition)}[/]: {_safe(problem.found)}. {_safe(problem.remedy)}.")
+        condition, remedy = (_safe(sentence(text)) for text in (problem.condition, problem.remedy))
+        console.print(f"  [red]{condition}[/]: {_safe(problem.found)}. {remedy}.")
     said = {problem.rule for problem in found.problems}
     for outcome in found.outcomes:
         if outcome.status is not CheckStatus.PASS and outcome.rule not in said:
@@ -45,13 +46,16 @@ def show(found: Judgement) -> None:
 
 def _row(item: Finding) -> tuple[str, str, str, str]:
     rule = item.rule if item.severity is Severity.ERROR else f"{item.rule} ({item.severity})"
-    first = "; ".join(_example(one) for one in item.examples[:_SHOWN])
+    first = "; ".join(_example(one, item.column) for one in item.examples[:_SHOWN])
     return visible(item.column or "(whole row)"), rule, f"{item.count:,}", first
 
 
-def _example(one: Example) -> str:
-    file = f"{visible(one.file)} " if one.file else ""
-    return f"{file}row {one.row}: {visible(one.value) if one.value else '(nothing)'}"
+def _example(one: Example, column: str | None) -> str:
+    place = f"{visible(one.file)} row {one.row}" if one.file else f"row {one.row}"
+    if one.value is None and column is None:
+        # What is wrong lies between several values.
+        return place
+    return f"{place}: {visible(one.value) if one.value else '(nothing)'}"
 
 
 def _sentence(outcome: Outcome) -> str:

@@ -49,13 +49,13 @@ def _column(contract: Contract, column: Column, now: Profile, before: Profile | 
     )
     if not found.count:
         return report
+    # Of a key every value is new.
+    rate_of_values = None if column.unique or name in contract.primary_key else rate
     if isinstance(found, NumberProfile):
         numbers = earlier if isinstance(earlier, NumberProfile) and earlier.count else None
-        return _histogram(column, report, found, numbers, rate)
+        return _histogram(column, report, found, numbers, rate_of_values)
     texts = earlier if isinstance(earlier, TextProfile) and earlier.count else None
-    # Of a key every value is new.
-    key = column.unique or name in contract.primary_key
-    return _categories(report, found, texts, None if key else rate)
+    return _categories(report, found, texts, rate_of_values)
 
 
 def _missing(found: NumberProfile | TextProfile) -> float | None:
@@ -73,9 +73,9 @@ def _missing_changed(now: NumberProfile | TextProfile, before: NumberProfile | T
 
 
 def _histogram(
-    column: Column, report: ColumnReport, now: NumberProfile, before: NumberProfile | None, rate: float
+    column: Column, report: ColumnReport, now: NumberProfile, before: NumberProfile | None, rate: float | None
 ) -> ColumnReport:
-    """Bins that are the same for both datasets."""
+    """Bins that are the same for both datasets; no `rate` when they are not compared."""
     both = [now, before] if before else [now]
     low = min(found.minimum for found in both if found.minimum is not None)
     high = max(found.maximum for found in both if found.maximum is not None)
@@ -98,7 +98,7 @@ def _histogram(
     shares = [found / found.sum() for found in counts]
     # Bins of few rows say nothing alone; their neighbours join them.
     wide = _grouped(*counts) if before else counts
-    moved = _moved(wide[1], wide[0], rate) if before else None
+    moved = _moved(wide[1], wide[0], rate) if before and rate is not None else None
     return report.model_copy(
         update={
             "summary": summary,
@@ -176,7 +176,8 @@ def _uncounted(report: ColumnReport, found: TextProfile) -> str:
         return f"{found.count:,} values, each once"
     if report.restricted or found.longest is None:
         return "not shown"
-    return f"free text of {found.shortest:,} to {found.longest:,} characters"
+    upto = f" to {found.longest:,}" if found.longest > (found.shortest or 0) else ""
+    return f"free text of {found.shortest:,}{upto} character{'s' * (found.longest != 1)}"
 
 
 def _moved(before: Counts, now: Counts, rate: float) -> float | None:

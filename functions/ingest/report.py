@@ -55,6 +55,7 @@ def _finding(found: Finding, contract: Contract) -> dict[str, Any]:
         "remedy": found.remedy,
         "examples": found.examples,
         "masked": bool(column and column.restricted),
+        "tolerated": bool(named and not named.allows_none),
     }
 
 
@@ -115,7 +116,7 @@ def _asked(rule: QualityRule) -> str:
     columns = " and ".join(rule.columns)
     match rule.metric:
         case Metric.COMPARE:
-            said = f"{rule.columns[0]} is not {rule.relation} {rule.columns[1]}"
+            said = f"a row whose {rule.columns[0]} is not {rule.relation} {rule.columns[1]}"
         case Metric.INVALID_VALUES if rule.allowed is not None:
             said = f"none of {_list(rule.allowed)}"
         case Metric.INVALID_VALUES:

@@ -69,9 +69,9 @@ ROW_COUNT = Rule(
 )
 BAD_ROW_SHARE = Rule(
     "bad_row_share",
-    "more rows are bad than the contract's maxBadRowShare, or all of them",
+    "more rows are bad than the contract allows (maxBadRowShare), or all of them",
     "so many errors point at the export, not at single rows",
-    "mend the rows in quarantine and upload the file again",
+    "mend the whole file and upload it again; the quarantine has the bad rows with their reasons",
 )
 TOLERANCE = Rule(
     "tolerance",

@@ -127,11 +127,11 @@ def _fields(line: str, mark: str, quote: str) -> list[str]:
 
 
 def _delimiter(header: str, contract: Contract, dialect: Dialect, quote: str) -> tuple[str, list[str]]:
-    """The delimiter that finds most of the contract's columns in the header; a comma when none does."""
+    """The delimiter that finds most of the contract's columns in the header; when none does, most fields."""
     known = {column.in_file for column in contract.columns}
     marks = [dialect.delimiter] if dialect.delimiter else _DELIMITERS
     read = {mark: _fields(header, mark, quote) for mark in marks}
-    best = max(marks, key=lambda mark: len(known & set(read[mark])))
+    best = max(marks, key=lambda mark: (found := len(known & set(read[mark])), 0 if found else len(read[mark])))
     return best, read[best]
 
 

@@ -44,11 +44,28 @@ def test_what_is_wrong_is_told_the_worst_first(capsys: pytest.CaptureFixture[str
         origin=Origin(claim="fedcba9876543210", key="incoming/small/first.csv", admitted=True),
     )
     text = said(found, capsys)
-    wanted = ["rejected", "mended rows of first.csv", "too many: 30 of 40. mend them.", "freshness: 3 days old"]
+    wanted = ["rejected", "mended rows of first.csv", "Too many: 30 of 40. Mend them.", "freshness: 3 days old"]
     wanted += ["minimum", "row 7: -1", "type", "length (warning)", "interlock quarantine show 0123456789abcdef"]
     places = [text.index(part) for part in wanted]
     assert places == sorted(places)
     assert "1,200 rows\n" not in text
+
+
+def test_of_several_values_only_the_row_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    example = Example(row=2, line=3, value=None)
+    key = Finding(
+        rule="primary_key",
+        column=None,
+        severity=Severity.ERROR,
+        count=1,
+        condition="c",
+        remedy="r",
+        examples=(example,),
+    )
+    text = said(judgement(rows=1, findings=(key, key.model_copy(update={"rule": "required", "column": "n"}))), capsys)
+    assert "admitted: 1 row, 0 bad" in text
+    assert [line.split()[-1] for line in text.splitlines() if "primary_key" in line] == ["2"]
+    assert "row 2: (nothing)" in text
 
 
 def test_what_changed_is_told(capsys: pytest.CaptureFixture[str]) -> None:

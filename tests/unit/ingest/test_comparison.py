@@ -122,11 +122,19 @@ def test_keys_and_free_text_are_not_categories(tmp_path: Path, rules: dict[str, 
     assert (found.shape, found.summary) == ("none", "100 values, each once")
 
 
+def test_the_next_numbers_of_a_key_are_no_change(tmp_path: Path) -> None:
+    found = both(tmp_path, INTEGER, list(range(500)), list(range(500, 900)), unique=True)
+    assert (found.shape, found.moved, found.changed) == ("histogram", None, False)
+    assert both(tmp_path / "other", INTEGER, list(range(500)), list(range(500, 900))).changed
+
+
 def test_free_text_is_known_by_its_length() -> None:
     contract = Contract(id="c", version="1", columns=(column("s"),))
     profile = Profile(rows=9, texts={"s": TextProfile(count=9, other=9, shortest=3, longest=1200)})
     found = compare(contract, profile, profile)[0]
     assert (found.shape, found.summary, found.changed) == ("none", "free text of 3 to 1,200 characters", False)
+    alike = Profile(rows=9, texts={"s": TextProfile(count=9, other=9, shortest=5, longest=5)})
+    assert compare(contract, alike, None)[0].summary == "free text of 5 characters"
 
 
 def test_values_of_restricted_columns_are_compared_and_not_named(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_rejected_upload_is_told_with_reason_and_remedy(world: World) -> None:
     assert "5 of 5 rows are bad" in event.reason
     ((subject, text),) = world.alerts.sent
     assert subject == "small: upload rejected"
-    assert "mend the rows in quarantine" in text
+    assert "mend the whole file and upload it again" in text
     assert event.report is not None
     assert event.report in text
 

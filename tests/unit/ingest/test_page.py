@@ -68,6 +68,18 @@ def test_the_page_needs_nothing_from_elsewhere(monkeypatch: pytest.MonkeyPatch) 
     assert "prefers-color-scheme: dark" in text
 
 
+def test_what_is_tolerated_is_no_warning() -> None:
+    few = (Limit(operator=Operator.MUST_BE_LESS_THAN, value=(5,)),)
+    rule = QualityRule(id="q", metric=Metric.NULL_VALUES, columns=("s",), limits=few)
+    contract = model(column("s"), quality=(rule,)).contract
+    found = Finding(
+        rule="required", column="s", quality="q", severity=Severity.INFO, count=3, condition="c", remedy="r"
+    )
+    text = html(judgement(findings=(found,)), contract)
+    assert "3 rows, judged together below" in text
+    assert "kept all the same" not in text
+
+
 def test_an_unreadable_file_shows_the_reason_and_no_empty_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     text = page(monkeypatch, b"")
     assert "Rejected." in text
@@ -224,7 +236,7 @@ def test_rules_about_rows_and_the_file_are_said_in_the_contracts_figures() -> No
         ("minimum", "t", None): "Not after 2020-01-01T00:00:00",
         ("maximum", "t", None): "After 2030-01-01T00:00:00",
         ("timezone", "t", None): "Without its zone",
-        ("compare", None, "q1"): "In order: a is not &lt;= b",
+        ("compare", None, "q1"): "In order: a row whose a is not &lt;= b",
         ("invalid", "s", "q2"): "None of a, b, c, d, e and 7 more",
         ("invalid", "s", "q3"): "Not of the form ^x",
         ("duplicate", None, "q4"): "The same a and s as a row before",
