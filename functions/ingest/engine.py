@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from ingest import rules
 from ingest.blocks import EXAMPLES, Block, Finished, Judge, Shown
 from ingest.checks import checks
 from ingest.database import database
-from ingest.dataset import join
+from ingest.dataset import Dataset
 from ingest.failure import WholeFile
 from ingest.findings import Example, Finding, Problem
 from ingest.memory import keep
@@ -120,7 +121,8 @@ class _Run:
         admit: bool,
         keys: bool,
     ) -> None:
-        self._con, self._model, self._scratch, self._threads, self._admit = con, model, scratch, threads, admit
+        self._con, self._model, self._scratch, self._threads = con, model, scratch, threads
+        self._dataset = Dataset(scratch) if admit else None
         self._every = checks(model.contract)
         self._judge = Judge(model, self._every)
         repeated = [number for number, check in enumerate(self._every) if check.key]
@@ -132,9 +134,8 @@ class _Run:
         }
         self._key_files = {number: KeyFile(scratch / f"keys-of-{number}") for number in repeated} if keys else {}
         self._pool = ThreadPoolExecutor(threads)
-        self._row, self._line = 1, 1
+        self._row, self._line, self._numbers = 1, 1, count()
         self._free: frozenset[int] | None = None
-        self._parts: list[Path] = []
         self._counts: dict[int | str, int] = {}
         self._examples: dict[int | str, list[Shown]] = {}
         self._judged = Judged("")
@@ -168,8 +169,9 @@ class _Run:
         }
         judged.keys = {self._every[number].id: file.close() for number, file in self._key_files.items()}
         judged.problems = whole(judged, self._model)
-        if judged.admitted and self._admit:
-            self._write_dataset()
+        if judged.admitted and self._dataset:
+            files, judged.train_rows, judged.holdout_rows = self._dataset.close()
+            judged.files |= files
         return judged
 
     def _blocks(self, source: Source) -> Iterator[Block]:
@@ -177,7 +179,7 @@ class _Run:
         waiting: deque[Future[Block]] = deque()
         for reader in source.readers:
             waiting.append(self._pool.submit(self._judge.judge, self._con.cursor(), reader))
-            if len(waiting) > self._threads:
+            if len(waiting) >= self._threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -199,8 +201,7 @@ class _Run:
         place = self._row, None if table.lines is None else self._line
         self._row += table.records
         self._line += table.lines or 0
-        good = self._scratch / f"good-{len(self._parts)}.parquet" if self._admit else None
-        self._parts += [good] if good else []
+        good = self._scratch / f"good-{next(self._numbers)}" if self._dataset else None
         return self._pool.submit(self._judge.finish, block, source, place, self._free, good)
 
     def _take(self, done: Finished, source: Source) -> None:
@@ -208,8 +209,8 @@ class _Run:
         judged = self._judged
         judged.rows += done.rows
         judged.bad_rows += done.bad_rows
-        for key, count in done.counts.items():
-            self._counts[key] = self._counts.get(key, 0) + count
+        for key, times in done.counts.items():
+            self._counts[key] = self._counts.get(key, 0) + times
             known = self._examples.setdefault(key, [])
             known += done.examples.get(key, [])[: EXAMPLES - len(known)]
             if len(known) == EXAMPLES:
@@ -217,6 +218,8 @@ class _Run:
         self._append("violations", "violations.csv", LIST_HEADER, done.violations)
         name = "bad-rows.jsonl" if source.kind == "JSON Lines" else "bad-rows.csv"
         self._append("bad_rows", name, bad_header(source, self._model.contract), done.bad)
+        if done.good and self._dataset:
+            self._dataset.add(done.good)
         if done.profile is not None:
             judged.profile = judged.profile.merged(done.profile) if judged.profile else done.profile
 
@@ -248,17 +251,6 @@ class _Run:
             remedy=rule.remedy,
             examples=tuple(Example(row=row, line=line, value=value) for row, line, value in self._examples[key]),
         )
-
-    def _write_dataset(self) -> None:
-        judged = self._judged
-        done = {
-            name: self._pool.submit(join, self._con.cursor(), self._parts, self._scratch / f"{name}.parquet", held=held)
-            for name, held in (("train", False), ("holdout", True))
-        }
-        judged.train_rows, judged.holdout_rows = done["train"].result(), done["holdout"].result()
-        for part in self._parts:
-            part.unlink()
-        judged.files |= {name: self._scratch / f"{name}.parquet" for name in done}
 
 
 def whole(judged: Judged, model: DeployedModel) -> list[Problem]:

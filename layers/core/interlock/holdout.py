@@ -22,8 +22,8 @@ def held_out(model: DeployedModel) -> str:
     spec = model.spec.holdout
     # One text is made of all parts, of which `concat` leaves out the missing ones; `||` would make one a part.
     written = ", ".join(
-        f"coalesce(strlen(CAST({quoted(name)} AS VARCHAR)) || ':', '-'), CAST({quoted(name)} AS VARCHAR)"
-        for name in identity(model)
+        f"strlen(CAST({name} AS VARCHAR)), if({name} IS NULL, '-', ':'), CAST({name} AS VARCHAR)"
+        for name in map(quoted, identity(model))
     )
-    digest = f"sha256(concat({text(spec.key)}, chr(31), {written}))"
-    return f"CAST('0x' || substr({digest}, 1, 8) AS UBIGINT) < {int(spec.fraction * 2**32)}"
+    # Digits of a hash are ordered as the number of its first bits is.
+    return f"sha256(concat({text(spec.key)}, chr(31), {written})) < '{int(spec.fraction * 2**32):08x}'"

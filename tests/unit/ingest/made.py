@@ -38,13 +38,13 @@ def model(*columns: Column, **contract: Any) -> DeployedModel:
     return DeployedModel(spec=ModelSpec.model_validate(spec), contract=made)
 
 
-def judged(body: bytes, by: DeployedModel, folder: Path, name: str = "upload") -> Judged:
+def judged(body: bytes, by: DeployedModel, folder: Path, name: str = "upload", threads: int = 2) -> Judged:
     """What the engine says about these bytes; its files lie in `folder`/work."""
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(body)
     work = folder / f"{name}-work"
     work.mkdir()
-    return judge(folder / name, by, work, memory_mb=512)
+    return judge(folder / name, by, work, memory_mb=512, threads=threads)
 
 
 def found(answer: Judged) -> dict[tuple[str, str | None], list[int]]:
