@@ -22,7 +22,17 @@ _PERSONAL = re.compile(
     r"full_?name|gender|sex|race|ethnicity|religion|nationality)(_|$)",
     re.IGNORECASE,
 )
+_LIKE_DATA = re.compile(r"[+-]?[\d.,:/-]*\d[\d.,:/-]*")
 _KEY = re.compile(r"(^|_)(id|key|uuid|no|nr|number|code)$", re.IGNORECASE)
+
+
+# What is written beside each setting of how a file is written.
+_SAID = {
+    "csvEncoding": "The file is not UTF-8. Nothing in it says what else it is: look at the letters beyond ASCII.",
+    "csvDelimiter": "Other marks than , ; | and tab are not found out.",
+    "csvDecimal": "Its numbers have decimal commas.",
+    "csvThousands": "And points between their thousands.",
+}
 
 
 def contract_yaml(found: Observed, name: str, listed: Sequence[str] = ()) -> str:
@@ -50,6 +60,9 @@ def personal(column: Seen) -> bool:
 def _head(found: Observed, name: str) -> Iterator[str]:
     yield f"# Written from {_scalar(found.path.name)}: {found.rows:,} rows. Beside each rule stands what was seen;"
     yield "# bounds are that, widened. Say what must be true, and take out what only happened to be so."
+    if any(_LIKE_DATA.fullmatch(column.name) for column in found.columns):
+        yield "# The first line was taken for the columns' names. If it is data, name the columns here in their"
+        yield "# order, and say `csvHeader: false` beside nullTokens."
     yield "apiVersion: v3.1.0"
     yield "kind: DataContract"
     yield f"id: {_scalar(name)}"
@@ -65,6 +78,10 @@ def _head(found: Observed, name: str) -> Iterator[str]:
     yield "      # What a missing value looks like in the file."
     yield "      - property: nullTokens"
     yield f"        value: {_scalar(list(found.null_tokens))}"
+    for setting, value in found.dialect.items():
+        yield f"      # {_SAID[setting]}"
+        yield f"      - property: {setting}"
+        yield f"        value: {_scalar(value)}"
     yield "    quality:"
     yield "      # A tenth of what was seen: fewer rows are told, and admitted."
     yield "      - metric: rowCount"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from cli.contracts.reading import commas, unusable, written
 from interlock.contract import ColumnType
-from interlock.errors import InvalidUpload
 from interlock.formats import TEXT_FORMATS, c_format
 from interlock.sql import quoted, text
 
@@ -66,12 +67,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class Observed:
-    """A file: its rows, what means a missing value in it, its columns."""
+    """A file: its rows, what means a missing value in it, its columns.
+
+    `dialect` holds what the contract must say of how it is written, by the names of `interlock.odcs.parts.SETTINGS`.
+    """
 
     path: Path
     rows: int
     null_tokens: tuple[str, ...]
     columns: tuple[Seen, ...] = field(default_factory=tuple)
+    dialect: Mapping[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> Seen | None:
         """The column of that name."""
@@ -84,45 +89,29 @@ def observe(path: Path) -> Observed:
     Raises:
         InvalidUpload: it cannot be read, or has no rows or no columns that can be told apart.
     """
-    with duckdb.connect() as con:
+    with tempfile.TemporaryDirectory(prefix="interlock-") as scratch, duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         try:
-            con.execute(f"CREATE TABLE told AS SELECT * FROM {_origin(path)}")  # noqa: S608 - quoted
+            form = written(con, path, Path(scratch))
+            con.execute(f"CREATE TABLE told AS SELECT * FROM {form.origin}")  # noqa: S608 - quoted
         except duckdb.Error as error:
-            raise _unusable(path, str(error).splitlines()[0]) from None
+            raise unusable(path, str(error).splitlines()[0]) from None
         described = [(str(name), str(kind)) for name, kind, *_ in con.execute("DESCRIBE told").fetchall()]
         if nested := [name for name, kind in described if kind.endswith("]") or kind.startswith(_NESTED)]:
-            raise _unusable(path, f"nested columns cannot be judged: {', '.join(nested)}")
+            raise unusable(path, f"nested columns cannot be judged: {', '.join(nested)}")
         rows = _one(con, "SELECT count(*) FROM told")[0]
         if not rows:
-            raise _unusable(path, "it has no rows")
+            raise unusable(path, "it has no rows")
         names = [name for name, _ in described]
+        dialect = {**form.dialect, **(commas(con, "told", names, (*_TOKENS, *_MAYBE)) if form.csv else {})}
         tokens = sorted({token for name, kind in described for token in _tokens(con, name, kind)})
         return Observed(
             path=path,
             rows=rows,
             null_tokens=("", *tokens),
+            dialect=dialect,
             columns=tuple(_seen(con, name, kind, ("", *tokens), rows) for name, kind in described if name in names),
         )
-
-
-def _unusable(path: Path, why: str) -> InvalidUpload:
-    return InvalidUpload(f"{path}: {why}", remedy="Name a table with rows: CSV, gzip CSV, Parquet or JSON Lines.")
-
-
-def _origin(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    packed = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}.get(head[:2], "none")
-    if head.startswith(b"PAR1"):
-        return f"read_parquet({text(str(path))}, binary_as_string=true)"
-    if packed == "none" and head.lstrip().startswith(b"{"):
-        return f"read_json({text(str(path))}, format='newline_delimited', sample_size=-1)"
-    if any(part in {".jsonl", ".ndjson", ".json"} for part in path.suffixes):
-        return f"read_json({text(str(path))}, format='newline_delimited', sample_size=-1, compression='{packed}')"
-    # A row that cannot be split is for the engine to judge, not a reason to see nothing.
-    options = "all_varchar=true, header=true, sample_size=-1, ignore_errors=true"
-    return f"read_csv({text(str(path))}, {options}, compression='{packed}')"
 
 
 def _tokens(con: duckdb.DuckDBPyConnection, name: str, kind: str) -> Iterator[str]:

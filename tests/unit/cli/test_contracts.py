@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -148,6 +149,62 @@ def test_what_is_inferred_from_a_file_admits_every_row_of_it(data: st.DataObject
         found = trying.judgement(trying.alone(read), file)
     assert [(item.rule, item.column, item.examples) for item in found.findings] == []
     assert found.rows == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "kinds", "said"),
+    [
+        (
+            "nr;preis;menge;am\n" + "".join(f"{n};{n}.{n:03},5;1.{n:03};{n}.03.2024\n" for n in range(10, 30)),
+            "utf-8",
+            ["integer", "number", "integer", "date"],
+            {"decimal": ",", "thousands": "."},
+        ),
+        ('a,b\n1,"0,25"\n2,"NA"\n', "utf-8", ["integer", "number"], {"decimal": ","}),
+        # Three digits may be thousands, and points are decimals already: nothing is guessed.
+        ('a,b\n1,"1,500"\n2,"2,000"\n', "utf-8", ["integer", "string"], {}),
+        ('a,b\n1.5,"1,5"\n2.25,"2,5"\n', "utf-8", ["number", "string"], {}),
+        ("id;größe\n1;é\n2;ß\n", "latin-1", ["integer", "string"], {"encoding": "windows-1252"}),
+        ("id\tx\n1\té\n2\t日本\n", "utf-16", ["integer", "string"], {}),
+        ("\ufeffid,x\n1,a\n", "utf-8", ["integer", "string"], {}),
+        ("id, x \n1,a\n", "utf-8", ["integer", "string"], {}),
+    ],
+)
+def test_how_a_file_is_written_is_seen_and_said(
+    body: str, encoding: str, kinds: list[str], said: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "x.csv"
+    file.write_bytes(body.encode(encoding))
+    read = read_contract(yaml.safe_load(contract_yaml(observe(file), "x")))
+    assert [column.type.value for column in read.columns] == kinds
+    assert (read.dialect.model_dump(exclude_defaults=True) if read.dialect else {}) == said
+    found = trying.judgement(trying.alone(read), file)
+    assert (found.rows, found.bad_rows) == (body.strip().count("\n"), 0)
+
+
+def test_a_first_line_that_looks_like_data_is_pointed_out(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("1,1.5,a\n2,2.5,b\n", "utf-8")
+    assert "The first line was taken for the columns' names" in contract_yaml(observe(file), "x")
+    file.write_text("n,x,a\n2,2.5,b\n", "utf-8")
+    assert "The first line was taken" not in contract_yaml(observe(file), "x")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"id,ID\n1,2\n", "stand twice in the header: ID, id"),
+        (b"id,,x\n1,2,3\n", "column 2 of 3 has no name"),
+        (b"id,x\r1,2\r", "carriage returns alone"),
+        (b"PK\x03\x04 and more", "an Excel workbook"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "it is binary"),
+        (gzip.compress(b"id,x\n1,2\n")[:-4], "the gzip stream is cut off"),
+    ],
+)
+def test_what_the_engine_refuses_is_not_inferred_from(body: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(body)
+    with pytest.raises(InvalidUpload, match=re.escape(said)):
+        observe(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl", "csv.gz"])

@@ -127,7 +127,7 @@ def test_an_error_is_told_on_standard_error_and_to_machines_on_standard_output(
 
 
 def test_a_file_that_is_no_table_makes_no_model(interlock: Command, tmp_path: Path) -> None:
-    for text, why in (("", "has no rows"), ("a\n1\n2\n", "can be a feature")):
+    for text, why in (("", "the file has 0 bytes"), ("a\n", "it has no rows"), ("a\n1\n2\n", "can be a feature")):
         (tmp_path / "table.csv").write_text(text)
         code, said = interlock("model", "new", str(tmp_path / "table.csv"), "--models", str(tmp_path / "models"))
         assert (code, why in said) == (2, True), said
