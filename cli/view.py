@@ -40,8 +40,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim", title_style="bold")
     for place, column in enumerate(columns):
         # Names and ids stay whole, so that they can be copied; what is longer is folded, and nothing cut off.
-        names = [cell for row in listed if _NAME.fullmatch(cell := str(row[place]))]
-        drawn.add_column(column, overflow="fold", min_width=max(map(len, [*column.split(), *names]), default=0))
+        lines = [line for row in listed for line in str(row[place]).split("\n")]
+        names = [line for line in lines if _NAME.fullmatch(line)]
+        width = max(map(len, [*column.split(), *names]), default=0)
+        # A column of nothing else gives way to no other.
+        kept = len(names) == len(lines) and len(column) <= width
+        drawn.add_column(column, overflow="fold", min_width=width, no_wrap=kept)
     for row in listed:
         drawn.add_row(*map(tone, row))
     if listed:

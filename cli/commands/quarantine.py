@@ -41,7 +41,7 @@ def list_(
         console.print(f"No row of {name} is in quarantine.")
     table(
         f"Quarantine of {name}",
-        ("claim", "file", "uploaded", "verdict", "rows", "bad", "mended and sent again"),
+        ("claim", "file", "uploaded", "verdict", "rows", "bad", "sent again as"),
         [
             (
                 item.judgement.claim,
@@ -50,7 +50,7 @@ def list_(
                 "admitted" if item.judgement.verdict == "admit" else "rejected",
                 f"{item.judgement.rows:,}",
                 f"{item.judgement.bad_rows:,}",
-                "; ".join(f"{status} as {claim}" for claim, status in item.again) or "-",
+                "\n".join(f"{claim}\n{status}" for claim, status in item.again) or "-",
             )
             for item in found
         ],
