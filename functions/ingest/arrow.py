@@ -224,6 +224,19 @@ class Column:
     data: npt.NDArray[np.uint8] | None = None
 
 
+class _Memory:
+    """Some of an answer's memory as numpy's array interface; the array made of it keeps the answer by it."""
+
+    def __init__(self, answer: _Answer, address: int, kind: str, length: int) -> None:
+        self._answer = answer
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (address, True),
+            "shape": (length,),
+            "typestr": np.dtype(kind).str,
+        }
+
+
 class _Answer:
     """Rows in the engine's memory, given back when no array looks at them any more."""
 
@@ -237,10 +250,7 @@ class _Answer:
     def memory(self, address: int | None, kind: str, length: int) -> Array:
         if not address or not length:
             return np.zeros(length, dtype=kind)
-        body = (ctypes.c_uint8 * (length * np.dtype(kind).itemsize)).from_address(address)
-        # The array looks at this object, and keeps the whole answer by it.
-        body.answer = self  # type: ignore[attr-defined]
-        return np.ndarray(length, dtype=kind, buffer=memoryview(body))
+        return np.asarray(_Memory(self, address, kind, length))
 
     def column(self, place: int, kind: bytes) -> Column:
         array = self.array.children[place].contents
@@ -258,7 +268,7 @@ class _Answer:
 
     def _truths(self, address: int, first: int, rows: int) -> npt.NDArray[np.bool_]:
         packed = self.memory(address, "u1", (first + rows + 7) // 8)
-        return np.unpackbits(packed, count=first + rows, bitorder="little")[first:].astype(bool)
+        return np.unpackbits(packed, count=first + rows, bitorder="little")[first:].view(bool)
 
 
 def answers(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[Column]]:

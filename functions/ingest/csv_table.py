@@ -10,7 +10,7 @@ import numpy as np
 from ingest import parsing, records
 from ingest.forms import Form
 from ingest.parsing import PAD, Fields, Positions
-from ingest.spans import Spans
+from ingest.spans import Mark, Spans
 from ingest.tables import Table, Texts, malformed
 from interlock.contract import Contract
 
@@ -51,7 +51,7 @@ class CsvTable(Table):
         ]
         super().__init__(con, layout.contract, read, layout.decimal, layout.thousands)
 
-    def raw(self, places: Positions) -> list[Spans]:
+    def raw(self, places: Positions) -> list[Spans | Mark]:
         """The file's own bytes."""
         starts, ends = self._split.starts[places], self._split.ends[places]
         data = np.frombuffer(self._block.data, dtype=np.uint8)

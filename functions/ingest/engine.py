@@ -177,8 +177,11 @@ class _Run:
     def _blocks(self, source: Source) -> Iterator[Block]:
         """The blocks in order, each held against the rules of one row while the next ones are read."""
         waiting: deque[Future[Block]] = deque()
-        for reader in source.readers:
+        # No thread of its own reads: of more threads than cores the one that has Python's lock is often not running.
+        reading = self._pool.submit(next, source.readers, None)
+        while (reader := reading.result()) is not None:
             waiting.append(self._pool.submit(self._judge.judge, self._con.cursor(), reader))
+            reading = self._pool.submit(next, source.readers, None)
             if len(waiting) >= self._threads:
                 yield waiting.popleft().result()
         while waiting:

@@ -10,7 +10,7 @@ import numpy as np
 from ingest import arrow, parsing, records, rules
 from ingest.forms import Form
 from ingest.parsing import PAD, Fields, Positions
-from ingest.spans import Spans
+from ingest.spans import Mark, Spans
 from ingest.tables import Malformed, Table, Texts, malformed
 from interlock.contract import Contract
 from interlock.sql import text
@@ -72,7 +72,7 @@ class JsonTable(Table):
             con, contract, [_joined([part[index] for part in parts]) for index in range(len(contract.columns))]
         )
 
-    def raw(self, places: Positions) -> list[Spans]:
+    def raw(self, places: Positions) -> list[Spans | Mark]:
         """The lines."""
         starts, ends = self._split.starts[places], self._split.ends[places]
         data = np.frombuffer(self._block.data, dtype=np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 from ingest import arrow, rules, spans
 from ingest.failure import WholeFile
 from ingest.parsing import Positions
-from ingest.spans import Spans
+from ingest.spans import Mark, Spans
 from ingest.streams import refused
 from ingest.tables import Table, Texts, tokens_of
 from interlock.contract import Column, ColumnType, Contract
@@ -35,8 +35,7 @@ _SAME = {
 _WORDS = {"nan", "inf", "-inf", "infinity", "-infinity", "true", "false"}
 # Rows that the engine hands over at once, those that it works on at once, and bytes of a block, about.
 _AT_ONCE, _VECTOR, _BYTES = 131_072, 2_048, 64 << 20
-# What stands between two values of a line of CSV, by whether the first is there (2) and the second (1); at the ends.
-_BETWEEN, _ENDS, _QUOTE = (b",", b',"', b'",', b'","'), (b"", b'"'), 34
+_QUOTE = ord('"')
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
 
@@ -48,17 +47,16 @@ class ParquetTable(Table):
         self.places = np.arange(self.records)
         super().__init__(con, contract, [item if item.data is None else Texts.of(item) for item in found])
 
-    def raw(self, places: Positions) -> list[Spans]:
+    def raw(self, places: Positions) -> list[Spans | Mark]:
         """The values as CSV: in quotes, a missing one without."""
-        columns, before = [], np.zeros(len(places), dtype=np.int64)
+        columns: list[Spans | Mark] = []
         for index, read in enumerate(self._read):
             there = (read.there if isinstance(read, arrow.Column) else ~self.columns[index].missing)[places]
-            values = self.spans(index, places)
+            values, quote = self.spans(index, places), Mark(_QUOTE, there)
             if isinstance(read, Texts) and len(rows := values.holding(_QUOTE)):
                 values = values.put(rows, [text.replace(b'"', b'""') for text in values[rows].texts()])
-            columns += [spans.of(_BETWEEN if index else _ENDS)[2 * before + there], values]
-            before = there.astype(np.int64)
-        return [*columns, spans.of(_ENDS)[before]]
+            columns += [*(spans.marks(b"," if index else b"", len(places))), quote, values, quote]
+        return columns
 
     def lines_of(self, places: Positions) -> Positions:
         """A Parquet file has no lines."""

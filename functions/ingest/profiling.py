@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.categories import Categories
-from ingest.parsing import Mask
+from ingest.parsing import Mask, Positions
 from ingest.tables import Table
 from interlock.contract import Column, ColumnType, Contract
 from interlock.stats.profile import GAMMA, MAX_CATEGORIES, TINY, NumberProfile, Profile, TextProfile, cell_step
@@ -43,23 +43,23 @@ def profile(
 
     `free` are the columns of free text, `met` the texts of the others that were met so far.
     """
-    good = ~bad
-    rows = int(good.sum())
+    rows = np.flatnonzero(~bad)
     numbers, texts = {}, {}
     for index, column in enumerate(contract.columns):
         found = table.columns[index]
-        there = found.there & good
+        there = found.there[rows]
+        places = rows if there.all() else rows[there]
+        missing = len(rows) - len(places)
         if found.values is None or column.type is ColumnType.BOOLEAN:
-            texts[column.name] = _texts(table, index, column, bad, salt, None if index in free else met)
+            texts[column.name] = _texts(table, index, column, places, missing, salt, None if index in free else met)
         elif column.restricted:
             # Bounds and bins of numbers would be values.
-            count = int(there.sum())
-            texts[column.name] = TextProfile(count=count, missing=rows - count, other=count)
+            texts[column.name] = TextProfile(count=len(places), missing=missing, other=len(places))
         else:
-            values, times = _distinct(found.values[there])
+            values, times = _distinct(found.values[places])
             values = values.astype(np.float64) * _UNIT.get(column.type, 1.0)
-            numbers[column.name] = _numbers(values, times, rows - int(there.sum()))
-    return Profile(rows=rows, numbers=numbers, texts=texts)
+            numbers[column.name] = _numbers(values, times, missing)
+    return Profile(rows=len(rows), numbers=numbers, texts=texts)
 
 
 def _distinct(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Times]:
@@ -120,32 +120,38 @@ def _counted(numbers: npt.NDArray[np.float64], times: Times) -> dict[int, int]:
     places = numbers.astype(np.int64)
     first = int(places.min())
     counts = np.bincount(places - first, times)
-    return {first + place: int(counts[place]) for place in np.flatnonzero(counts).tolist()}
+    there = np.flatnonzero(counts)
+    return dict(zip((there + first).tolist(), counts[there].astype(np.int64).tolist(), strict=True))
 
 
 def _texts(
-    table: Table, index: int, column: Column, bad: Mask, salt: str, met: dict[int, Categories] | None
+    table: Table,
+    index: int,
+    column: Column,
+    places: Positions,
+    missing: int,
+    salt: str,
+    met: dict[int, Categories] | None,
 ) -> TextProfile:
     """How many texts there are, how long, and, apart from free text, which are the most frequent."""
-    there = table.columns[index].there & ~bad
-    count = int(there.sum())
+    count = len(places)
     categories: dict[str, int] = {}
     truths = table.columns[index].values
     if count and met is not None:
         if truths is None:
-            counted = table.counted(index, there, MAX_CATEGORIES, met)
+            counted = table.counted(index, places, MAX_CATEGORIES, met)
         else:
-            true = int(truths[there].sum())
+            true = int(truths[places].sum())
             both = (("false", count - true), ("true", true))
             counted = sorted(((name, number) for name, number in both if number), key=lambda item: -item[1])
         # A restricted column keeps how many there are of each, not which they are.
         categories = {masked(text, salt) if column.restricted else text: number for text, number in counted}
     lengths = None
     if count and not column.restricted:
-        lengths = (table.lengths(index) if truths is None else np.where(truths, len("true"), len("false")))[there]
+        lengths = (table.lengths(index) if truths is None else np.where(truths, len("true"), len("false")))[places]
     return TextProfile(
         count=count,
-        missing=int((~bad).sum()) - count,
+        missing=missing,
         categories=categories,
         other=count - sum(categories.values()),
         shortest=None if lengths is None else int(lengths.min()),

@@ -22,7 +22,7 @@ from ingest.checks import Check
 from ingest.parsing import Bytes, Positions
 from ingest.profiling import masked
 from ingest.source import Source
-from ingest.spans import Spans
+from ingest.spans import Mark, Spans
 from ingest.tables import Table, csv_line
 from interlock.cells import harmless
 from interlock.contract import Contract, Severity
@@ -51,18 +51,19 @@ class Violations:
 
 def listed(table: Table, every: Sequence[Check], violated: list[tuple[int, Positions]], salt: str) -> Violations:
     """Bring what each check found into the order of the rows."""
-    broken = len(table.malformed)
-    nothing = np.zeros(0, dtype=np.int64)
-    places = [nothing, *(table.places[found] for _, found in violated)]
-    numbers = [nothing, *(np.full(len(found), number) for number, found in violated)]
-    cells = [spans.of(()), *(_cells(table, every[number], found, salt) for number, found in violated)]
-    if broken:
-        places.append(np.array([item.place for item in table.malformed]))
-        numbers.append(len(every) + np.arange(broken))
-        cells.append(spans.of([_cell(item.found) for item in table.malformed]))
-    rows, checks = np.concatenate(places), np.concatenate(numbers)
-    order = np.lexsort((checks, rows))
-    return Violations(rows[order], checks[order], spans.stacked(cells)[order])
+    chosen = np.zeros(len(table.places), dtype=bool)
+    for _, found in violated:
+        chosen[found] = True
+    table.choose(np.flatnonzero(chosen))
+    broken = np.array([item.place for item in table.malformed], dtype=np.int64)
+    rows = np.concatenate([*(table.places[found] for _, found in violated), broken])
+    checks = np.repeat(
+        [*(number for number, _ in violated), *(len(every) + place for place in range(len(broken)))],
+        [*(len(found) for _, found in violated), *(1 for _ in broken)],
+    )
+    cells = _cells(table, every, violated, salt)
+    order = np.argsort(rows * (len(every) + len(broken)) + checks)
+    return Violations(rows[order], checks[order], cells[order])
 
 
 def shown(table: Table, check: Check, rows: Positions, salt: str) -> Sequence[str | None]:
@@ -75,24 +76,43 @@ def shown(table: Table, check: Check, rows: Positions, salt: str) -> Sequence[st
     return [None if value is None else value[:_LONGEST_SHOWN] for value in values]
 
 
-def _cells(table: Table, check: Check, rows: Positions, salt: str) -> Spans:
-    """The same as cells of a line: most texts are one as they are, the others are written one by one."""
-    if check.index is None or check.column is None or check.rule is rules.REQUIRED:
-        return spans.same(b"", len(rows))
-    found = table.spans(check.index, rows)
-    if check.column.restricted:
-        odd = np.flatnonzero(~table.columns[check.index].missing[rows])
-    else:
-        body = spans.joined([found])
-        ends = np.cumsum(found.lengths)
-        found = Spans(body, ends - found.lengths, found.lengths)
-        there = np.flatnonzero(found.lengths)
-        marked = np.searchsorted(ends, np.flatnonzero(~_UNMARKED[body]), side="right")
-        begun = there[~_LETTERS[body[found.starts[there]]]]
-        odd = np.unique(np.concatenate((marked, begun, np.flatnonzero(found.lengths > _LONGEST_SHOWN))))
-    if not len(odd):
-        return found
-    return found.put(odd, [_cell(text or "") for text in shown(table, check, rows[odd], salt)])
+def _cells(table: Table, every: Sequence[Check], violated: list[tuple[int, Positions]], salt: str) -> Spans:
+    """The same as cells of a line, check by check, and behind them what was found in malformed records.
+
+    Most texts are a cell as they are; the others, and all of restricted columns, are written one by one.
+    """
+    checks = [(every[number], rows) for number, rows in violated]
+    parts = [_as_they_are(table, check, rows, salt) for check, rows in checks]
+    parts.append(spans.of([_cell(item.found) for item in table.malformed]))
+    sizes = [len(part) for part in parts]
+    plain = np.repeat([*(not _restricted(check) for check, _ in checks), False], sizes)
+    every_part = spans.stacked(parts)
+    body, lengths = spans.joined([every_part]), every_part.lengths
+    ends = np.cumsum(lengths)
+    there = np.flatnonzero(lengths)
+    odd = lengths > _LONGEST_SHOWN
+    odd[there] |= ~_LETTERS[body[(ends - lengths)[there]]]
+    odd[np.searchsorted(ends, np.flatnonzero(~_UNMARKED[body]), side="right")] = True
+    left, bounds = np.flatnonzero(odd & plain), np.cumsum(sizes)
+    written: list[bytes] = []
+    parts_left = np.split(left, np.searchsorted(left, bounds[:-1]))
+    for (check, rows), end, some in zip(checks, bounds, parts_left, strict=False):
+        if len(some):
+            written += [_cell(text or "") for text in shown(table, check, rows[some - (end - len(rows))], salt)]
+    return Spans(body, ends - lengths, lengths).put(left, written)
+
+
+def _as_they_are(table: Table, check: Check, rows: Positions, salt: str) -> Spans:
+    """The beginnings of the values; those of a restricted column as they may be shown."""
+    if check.index is None or check.rule is rules.REQUIRED:
+        return spans.of([b""])[np.zeros(len(rows), dtype=np.int64)]
+    if _restricted(check):
+        return spans.of([_cell(text or "") for text in shown(table, check, rows, salt)])
+    return table.spans(check.index, rows).first(_LONGEST_SHOWN + 1)
+
+
+def _restricted(check: Check) -> bool:
+    return check.column is not None and check.column.restricted
 
 
 def violation_lines(
@@ -102,13 +122,10 @@ def violation_lines(
     about = [_written(check.name, check.rule.id, check.severity.value) for check in every]
     about += [_written("", item.rule.id, Severity.ERROR.value) for item in table.malformed]
     rows = len(found.places)
-    lines = spans.same(b"", rows) if first_line is None else spans.numbers(table.lines_of(found.places) + first_line)
-    return spans.joined(
-        [
-            *(spans.numbers(found.places + first_row), spans.same(b",", rows), lines),
-            *(spans.of([f",{text},".encode() for text in about])[found.checks], found.cells, spans.same(b"\r\n", rows)),
-        ]
-    )
+    lines = [] if first_line is None else [spans.numbers(table.lines_of(found.places) + first_line)]
+    columns: list[Spans | Mark] = [spans.numbers(found.places + first_row), *spans.marks(b",", rows), *lines]
+    columns += [spans.of([f",{text},".encode() for text in about])[found.checks], found.cells]
+    return spans.joined([*columns, *spans.marks(b"\r\n", rows)])
 
 
 def _written(*values: str) -> str:
@@ -153,21 +170,25 @@ def bad_lines(
     rows, numbers = found.places[grave], found.checks[grave]
     first = np.flatnonzero(np.diff(rows, prepend=-1))
     places, why = rows[first], numbers[first]
-    # Most rows have one reason; the several of others are one more text.
-    ends = np.append(first, len(rows))
+    # Most rows have one reason; the several of others are one more text, the same for all that have the same ones.
+    ends, several = np.append(first, len(rows)), dict[tuple[int, ...], int]()
     for row in np.flatnonzero(np.diff(ends) > 1).tolist():
-        names.append("; ".join([names[number] for number in numbers[ends[row] : ends[row + 1]].tolist()]))
-        why[row] = len(names) - 1
+        reasons = tuple(numbers[ends[row] : ends[row + 1]].tolist())
+        if reasons not in several:
+            several[reasons] = len(names)
+            names.append("; ".join([names[number] for number in reasons]))
+        why[row] = several[reasons]
     raw = table.raw(places)
     if source.kind == "JSON Lines":
         lines = [
             _json_line(first_row + place, names[reason], text, broken=len(every) <= reason < len(severe))
-            for place, reason, text in zip(places.tolist(), why.tolist(), raw[0].texts(), strict=True)
+            for part in raw
+            for place, reason, text in zip(places.tolist(), why.tolist(), part.texts(), strict=True)
         ]
         return spans.joined([spans.of(lines)]), len(places)
-    reasons = spans.of([f"{source.delimiter}{csv_line([name])}{source.delimiter}".encode() for name in names])
+    before = spans.of([f"{source.delimiter}{csv_line([name])}{source.delimiter}".encode() for name in names])
     return (
-        spans.joined([spans.numbers(places + first_row), reasons[why], *raw, spans.same(b"\n", len(places))]),
+        spans.joined([spans.numbers(places + first_row), before[why], *raw, *spans.marks(b"\n", len(places))]),
         len(places),
     )
 

@@ -50,6 +50,12 @@ class Spans:
         data, ends = self.data.data, self.starts + self.lengths
         return [bytes(data[start:end]) for start, end in zip(self.starts.tolist(), ends.tolist(), strict=True)]
 
+    def first(self, most: int) -> Spans:
+        """No more than so many bytes of each, in memory of their own."""
+        width = min(most, int(self.lengths.max(initial=0)))
+        body = self.wide(width).view(np.uint8) if width else np.zeros(0, dtype=np.uint8)
+        return Spans(body, np.arange(len(self)) * width, np.minimum(self.lengths, width))
+
     def near(self) -> Spans:
         """The same in no more data than lies between the first and the last of them."""
         low = int(self.starts.min(initial=len(self.data)))
@@ -74,20 +80,51 @@ class Spans:
 
     def put(self, rows: Positions, texts: Sequence[bytes]) -> Spans:
         """The same with other texts in these rows."""
+        if not len(rows):
+            return self
         theirs, starts, lengths = of(texts), self.starts.copy(), self.lengths.copy()
         starts[rows], lengths[rows] = theirs.starts + len(self.data), theirs.lengths
         return Spans(np.concatenate([self.data, theirs.data]), starts, lengths)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The same byte in each of these rows [rows], nothing in the others."""
+
+    byte: int
+    there: Mask
+
+    def __len__(self) -> int:
+        return len(self.there)
+
+    def __getitem__(self, rows: slice) -> Mark:
+        return Mark(self.byte, self.there[rows])
+
+    @property
+    def lengths(self) -> Mask:
+        """How many bytes each row has of it."""
+        return self.there
+
+    def near(self) -> Spans:
+        """The same as texts."""
+        lengths = self.there.astype(np.int64)
+        return Spans(np.array([self.byte], dtype=np.uint8), np.zeros_like(lengths), lengths)
+
+    def texts(self) -> list[bytes]:
+        """Each by itself."""
+        return self.near().texts()
+
+
+def marks(text: bytes, rows: int) -> list[Mark]:
+    """A text that stands in every row."""
+    every = np.ones(rows, dtype=bool)
+    return [Mark(byte, every) for byte in text]
 
 
 def of(texts: Sequence[bytes]) -> Spans:
     """Texts from Python."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return Spans(np.frombuffer(b"".join(texts), dtype=np.uint8), np.cumsum(lengths) - lengths, lengths)
-
-
-def same(text: bytes, rows: int) -> Spans:
-    """One text in every row."""
-    return of([text])[np.zeros(rows, dtype=np.int64)]
 
 
 def stacked(parts: Sequence[Spans]) -> Spans:
@@ -100,7 +137,7 @@ def stacked(parts: Sequence[Spans]) -> Spans:
     )
 
 
-def joined(columns: Sequence[Spans]) -> Bytes:
+def joined(columns: Sequence[Spans | Mark]) -> Bytes:
     """The texts of the first row, one behind the other, then those of the second, and so on."""
     widths = [int(column.lengths.max(initial=0)) for column in columns]
     every, line = len(columns[0]), sum(widths)
@@ -114,7 +151,7 @@ def joined(columns: Sequence[Spans]) -> Bytes:
     return out
 
 
-def _overlaid(columns: Sequence[Spans], widths: Sequence[int], out: Bytes) -> int:
+def _overlaid(columns: Sequence[Spans | Mark], widths: Sequence[int], out: Bytes) -> int:
     """Write texts of about the same lengths; answers how many bytes they are.
 
     Each goes to its row's end so far in lines of one length, with as many bytes as the column's longest one has: what
@@ -125,16 +162,21 @@ def _overlaid(columns: Sequence[Spans], widths: Sequence[int], out: Bytes) -> in
     begins = np.arange(rows) * line
     ends = begins.copy()
     for column, width in zip(columns, widths, strict=True):
-        if width:
+        if isinstance(column, Mark):
+            body[ends] = column.byte
+            ends += column.there
+        elif width:
             _strips(body, width)[ends] = column.wide(width)
             ends += column.lengths
     lengths = ends - begins
     size = int(lengths.sum())
-    out[:size] = body.reshape(rows, line)[np.arange(line) < lengths[:, None]]
+    # The narrower the numbers, the quicker so many are compared.
+    kind = np.min_scalar_type(line)
+    out[:size] = body.reshape(rows, line)[np.arange(line, dtype=kind) < lengths.astype(kind)[:, None]]
     return size
 
 
-def _copied(columns: Sequence[Spans], _widths: Sequence[int], out: Bytes) -> int:
+def _copied(columns: Sequence[Spans | Mark], _widths: Sequence[int], out: Bytes) -> int:
     """The same of any texts, byte by byte."""
     near = [column.near() for column in columns]
     data = np.concatenate([column.data for column in near])

@@ -20,7 +20,7 @@ from ingest.checks import number, typed
 from ingest.forms import Split
 from ingest.meaning import as_field, from_engine, meant
 from ingest.parsing import Fields, Mask, Positions, Values
-from ingest.spans import Spans
+from ingest.spans import Mark, Spans
 from interlock.contract import Column, ColumnType, Contract
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ class Table(ABC):
         self._contract, self._read, self._marks = contract, read, (decimal, thousands)
         self._views: dict[int, npt.NDArray[Any]] = {}
         self._going_on: dict[int, npt.NDArray[np.int32] | None] = {}
-        self._numbered: dict[int, tuple[Categories, npt.NDArray[np.int32]]] = {}
+        self._numbered: dict[int, tuple[Categories, Positions]] = {}
         self._kept: list[arrow.Relation] = []
+        self.choose(np.zeros(0, dtype=np.int64))
         self.columns = [self._values(index, column) for index, column in enumerate(contract.columns)]
 
     def close(self) -> None:
@@ -92,12 +93,16 @@ class Table(ABC):
             relation.release()
 
     @abstractmethod
-    def raw(self, places: Positions) -> list[Spans]:
+    def raw(self, places: Positions) -> list[Spans | Mark]:
         """Records as they came, without their line end, in one part or several; Parquet's as CSV."""
 
     @abstractmethod
     def lines_of(self, places: Positions) -> Positions:
         """On which line of the block (from 0) records begin; asked for only when there are lines."""
+
+    def choose(self, rows: Positions) -> None:
+        """Only values of these rows, in order, are asked for from now on; each that is no text is written once."""
+        self._chosen, self._written = rows, dict[int, Spans]()
 
     def relation(self, names: Iterable[str], but: Mask | None = None) -> str:
         """The rows as an SQL table of `nth` and the named `ri` and `vi`, leaving out those marked in `but` [rows]."""
@@ -114,7 +119,10 @@ class Table(ABC):
         """The same as bytes; nothing for a missing one."""
         read = self._read[index]
         if isinstance(read, arrow.Column):
-            return self._written(index, read, rows).only(read.there[rows])
+            if index not in self._written:
+                self._written[index] = self._write(index, read, self._chosen).only(read.there[self._chosen])
+            written = self._written[index]
+            return written if len(rows) == len(written) else written[np.searchsorted(self._chosen, rows)]
         fields = read.fields.part(rows)
         starts = np.asarray(fields.starts, dtype=np.int64)
         return Spans(fields.data, starts, fields.ends - starts).only(~self.columns[index].missing[rows])
@@ -141,7 +149,7 @@ class Table(ABC):
         """The bytes of a text column's texts [rows]; anything where one is missing."""
         return self._texts(index).fields
 
-    def numbered(self, index: int, known: Categories) -> npt.NDArray[np.int32]:
+    def numbered(self, index: int, known: Categories) -> Positions:
         """Which of these texts is in a text column [rows], -1 for another; anything where one is missing."""
         if index not in self._numbered or self._numbered[index][0] is not known:
             self._numbered[index] = known, known.find(self.spelled(index))
@@ -151,23 +159,24 @@ class Table(ABC):
         """How many of the first rows have a text in a text column, and how many different ones."""
         there = np.flatnonzero(self.columns[index].there[:rows])
         # No text of UTF-8 holds this byte.
-        every = spans.joined([self.spans(index, there), spans.same(b"\xff", len(there))]).tobytes().split(b"\xff")
+        every = spans.joined([self.spans(index, there), *spans.marks(b"\xff", len(there))]).tobytes().split(b"\xff")
         return len(there), len({*every[:-1]})
 
-    def counted(self, index: int, rows: Mask, most: int, met: dict[int, Categories]) -> list[tuple[str, int]]:
-        """The most frequent texts of a text column among these rows [rows], and how often each is there.
+    def counted(self, index: int, places: Positions, most: int, met: dict[int, Categories]) -> list[tuple[str, int]]:
+        """The most frequent texts of a text column among these rows, which all have one, and how often each is there.
 
         Counted by the texts that were `met` so far, by column; by the engine when they are many.
         """
-        places, fields = np.flatnonzero(rows), self.spelled(index)
-        known = met.get(index) or Categories(())
+        fields, known = self.spelled(index), met.get(index) or Categories(())
         numbers = self.numbered(index, known)[places]
         while len(new := np.flatnonzero(numbers < 0)):
             texts = {str(value) for value in self.texts(index, places[new[:_SAMPLE]])}
             more = Categories([*known.texts, *sorted(texts)])
             if len(more.texts) < len(known.texts) + len(texts) or len(more.texts) > _MANY:
+                others = np.ones(len(fields), dtype=bool)
+                others[places] = False
                 return self.con.execute(
-                    f"SELECT v{index}, count(*) FROM {self.relation([f'v{index}'], ~rows)}"  # noqa: S608
+                    f"SELECT v{index}, count(*) FROM {self.relation([f'v{index}'], others)}"  # noqa: S608
                     f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {most}"
                 ).fetchall()
             met[index] = known = more
@@ -176,7 +185,7 @@ class Table(ABC):
         found = [(value, count) for value, count in zip(known.texts, counts, strict=True) if count]
         return sorted(found, key=lambda item: (-item[1], item[0]))[:most]
 
-    def _written(self, index: int, read: arrow.Column, rows: Positions) -> Spans:
+    def _write(self, index: int, read: arrow.Column, rows: Positions) -> Spans:
         """Values as the engine writes them; what is written alike here is not asked for. Anything for a missing one."""
         column, values, there = self._contract.columns[index], read.values[rows], read.there[rows]
         # Where none is there, any number may stand, and take longer to write than all others.

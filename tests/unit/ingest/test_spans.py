@@ -51,12 +51,20 @@ def test_joined_row_by_row(at_once: int, loose: int, monkeypatch: pytest.MonkeyP
     # How many bytes lines of one length may take: never, as usual, always.
     monkeypatch.setattr(spans, "_LOOSE", loose)
 
-    @given(st.lists(st.tuples(*[st.binary(max_size=6)] * 3)))
+    @given(st.lists(st.tuples(*[st.binary(max_size=6)] * 3, st.sampled_from([b"", b"x"]))))
     def joined(rows: list[tuple[bytes, ...]]) -> None:
-        columns = [spans.of([row[place] for row in rows]) for place in range(3)]
-        assert spans.joined(columns).tobytes() == b"".join(map(b"".join, rows))
+        texts = [spans.of([row[place] for row in rows]) for place in range(3)]
+        mark = spans.Mark(ord("x"), np.array([bool(row[3]) for row in rows], dtype=bool))
+        found = spans.joined([*texts, mark, *spans.marks(b"!?", len(rows))])
+        assert found.tobytes() == b"".join(b"".join(row) + b"!?" for row in rows)
 
     joined()
+
+
+def test_the_first_bytes_of_each() -> None:
+    found = spans.of([b"abc", b"", b"abcdef", b"a"])
+    assert found.first(4).texts() == [b"abc", b"", b"abcd", b"a"]
+    assert found[np.zeros(0, dtype=np.int64)].first(4).texts() == []
 
 
 def test_other_texts_in_some_rows() -> None:

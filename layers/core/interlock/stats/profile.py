@@ -140,6 +140,8 @@ class NumberProfile(Model):
 
     def _wider(self, step: int) -> dict[int, int]:
         """The cells as cells of this width, which is not smaller than their own."""
+        if step == self.step:
+            return self.cells
         cells: dict[int, int] = {}
         for cell, count in self.cells.items():
             wider = cell >> (step - (self.step or 0))
