@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
+from interlock import keys
 from interlock.aws.claims import pk
+from interlock.aws.objects import Objects
 from interlock.aws.state import State
 from interlock.errors import InvalidUpload
 from interlock.keys import MODE, ORIGIN, REFRESH, Upload
@@ -53,21 +56,25 @@ def origin_of(upload: Upload, metadata: Mapping[str, str], state: State) -> Orig
     return Origin(claim=first.claim, key=first.key, admitted=first.status in _KEPT)
 
 
-def rules_for(model: DeployedModel, origin: Origin | None) -> DeployedModel:
+def rules_for(model: DeployedModel, origin: Origin | None, data: Objects) -> DeployedModel:
     """The model with the rules that its upload is judged by.
 
     Mended rows of an admitted upload keep the rules for each row and none about the file: a handful of rows is no
     truncated export, and that some are still bad says nothing about the others. Their CSV is read as the quarantine
-    writes it: with a header, in UTF-8, with the delimiter that it has.
+    writes it: with a header, in UTF-8, with the delimiter that it has, and Parquet's without the contract's marks.
     """
     if origin is None or not origin.admitted:
         return model
     dialect = model.contract.dialect
+    if dialect is not None:
+        dialect = dialect.model_copy(update={"header": True, "encoding": None, "delimiter": None})
+        report = json.loads(data.raw(keys.report(model.id, "ingest", origin.claim, "report.json")))
+        dialect = None if report["kind"] == "Parquet" else dialect
     by_row = {
         "min_rows": 1,
         "max_rows": None,
         "max_bad_row_share": 1.0,
         "quality": tuple(rule for rule in model.contract.quality if rule.allows_none),
-        "dialect": dialect and dialect.model_copy(update={"header": True, "encoding": None, "delimiter": None}),
+        "dialect": dialect,
     }
     return model.model_copy(update={"contract": model.contract.model_copy(update=by_row)})

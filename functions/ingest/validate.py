@@ -57,7 +57,7 @@ def validate(
     try:
         upload, arrival = keys.upload(data.bucket, key, version), data.arrival(key, version)
         mode, origin = mode_of(upload, arrival.metadata), origin_of(upload, arrival.metadata, state)
-        rules = rules_for(model, origin)
+        rules = rules_for(model, origin, data)
         with data.reader(key, version) as reader:
             judged = judge(reader, rules, scratch, memory_mb=memory_mb, threads=os.cpu_count() or 1)
             source = reader.ref()

@@ -271,13 +271,15 @@ def _violations(value: Any, column: Column) -> Iterator[str]:
         bound = getattr(column, field)
         if bound is not None and column.refuses(rule) and not keeps(value, bound):
             yield said.format(bound)
-    if column.allowed is not None and column.refuses("allowed") and _written(value) not in column.allowed:
+    if column.allowed is not None and column.refuses("allowed") and not _listed(value, column.allowed):
         yield f"must be one of {', '.join(column.allowed)}"
 
 
-def _written(value: Any) -> str:
-    """A value as the contract's list writes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _listed(value: Any, allowed: Sequence[str]) -> bool:
+    """Whether the contract's list has it: by value, not by spelling, as ingest looks."""
+    if isinstance(value, bool | str):
+        return str(value).lower() in allowed if isinstance(value, bool) else value in allowed
+    return any(value == (int(item) if _DIGITS.fullmatch(item) else float(item)) for item in allowed)
 
 
 def _whole(value: float, otherwise: Any) -> Any:

@@ -188,6 +188,7 @@ def as_utf8(stream: Peeked, encoding: str | None, refuse: Refuse) -> Peeked:
     for mark, meaning in _FOREIGN.items():
         if start.startswith(mark):
             raise refuse(Fault.UNREADABLE, f"it is {meaning}")
-    if b"\x00" in start:
+    # One in a value is a value's; a text of two bytes a sign is half of them, and so is much that is no text.
+    if b"\x00" in start.partition(b"\n")[0] or start.count(0) > len(start) // 10:
         raise refuse(Fault.UNREADABLE, "it is binary, or UTF-16 without a byte order mark and undeclared")
     return stream

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from cli.quarantine.mending import upload_of
@@ -14,7 +15,7 @@ from interlock.contract import Dialect
 from interlock.errors import InvalidUpload
 from interlock.keys import upload
 from interlock.records import Claim, ClaimStatus, Dataset, Origin
-from tests.unit.ingest.made import INTEGER, column, model
+from tests.unit.ingest.made import INTEGER, NUMBER, column, model
 from tests.unit.ingest.world import World
 
 HEADER = b"n,s,y\n"
@@ -85,6 +86,27 @@ def test_mended_rows_are_read_as_the_quarantine_writes_them(monkeypatch: pytest.
     assert (dataset.rows, dataset.bad_rows) == (1, 0)
     report = json.loads(world.objects.read(f"reports/small/ingest/{claim(event)}/report.json"))
     assert next(item for item in report["columns"] if item["name"] == "s")["bars"][0]["label"] == "größe"
+
+
+def test_mended_rows_of_parquet_have_points_whatever_the_contract_says_of_csv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dialect = Dialect(decimal=",", thousands=".", quote="'")
+    by = model(column("n", INTEGER), column("s"), column("x", NUMBER), dialect=dialect, max_bad_row_share=0.5)
+    world = World(monkeypatch, by)
+    with duckdb.connect() as con:
+        rows = "SELECT if(range = 5, 'bad', '1') AS n, 'it''s, ' || range AS s, 1.125 AS x, 1.5 AS y FROM range(6)"
+        con.execute(f"COPY ({rows}) TO '{tmp_path / 'x.parquet'}' (FORMAT parquet)")
+    first = world.upload((tmp_path / "x.parquet").read_bytes())
+    world.run(first)
+    path = tmp_path / "mended"
+    path.write_bytes(world.objects.read(f"quarantine/small/{claim(first)}/bad-rows.csv").replace(b'"bad"', b'"7"'))
+    event = mended(world, upload_of(path)[0], claim(first))
+    world.run(event, "e2")
+    dataset = world.datasets_of(claim(event))
+    assert (dataset.rows, dataset.bad_rows) == (1, 0)
+    report = json.loads(world.objects.read(f"reports/small/ingest/{claim(event)}/report.json"))
+    assert next(item for item in report["columns"] if item["name"] == "x")["summary"] == "always 1.125"
 
 
 def test_rows_that_are_all_still_bad_are_rejected(world: World) -> None:

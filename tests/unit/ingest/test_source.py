@@ -188,6 +188,12 @@ def test_a_number_keeps_the_declared_marks(tmp_path: Path) -> None:
     assert found(answer) == {("type", "n"): [1, 3], ("type", "y"): [4]}
 
 
+def test_a_zero_byte_in_a_value_is_no_reason_to_refuse_the_file(tmp_path: Path) -> None:
+    answer = judged(b"n,s,y\n1,a\x00b,1\n2,c,2\n\x003,d,3\n", BY, tmp_path)
+    assert found(answer) == {("type", "n"): [3]}
+    assert {row[1] for name in ("train", "holdout") for row in rows(answer.files[name])} == {"a\x00b", "c"}
+
+
 def test_a_text_of_parquet_that_is_none_is_told(tmp_path: Path) -> None:
     answer = judged(parquet(tmp_path, "SELECT 1 AS n, '\\xFF'::BLOB AS s, 1.5 AS y"), BY, tmp_path)
     assert [problem.found for problem in answer.problems] == ["it is Parquet, and a text in it is not UTF-8"]
