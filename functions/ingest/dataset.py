@@ -31,7 +31,7 @@ def keep(table: Table, model: DeployedModel, bad: Mask, folder: Path) -> None:
     for name, which in _FILES.items():
         table.con.execute(
             f"COPY (SELECT block.* FROM {rows} AS block POSITIONAL JOIN marks WHERE {which})"  # noqa: S608
-            f" TO {text(str(folder / f'{name}.parquet'))} (FORMAT parquet, COMPRESSION zstd)"
+            f" TO {text(str(folder / f'{name}.parquet'))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2)"
         )
     marks.release()
 
