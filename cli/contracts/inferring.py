@@ -49,12 +49,17 @@ def contract_yaml(found: Observed, name: str, listed: Sequence[str] = ()) -> str
 def key_of(found: Observed) -> str | None:
     """The column that identifies a row, when one does by its values and its name."""
     unique = [column.name for column in found.columns if _unique(found, column)]
-    return next((name for name in unique if _KEY.search(name)), None)
+    return next((name for name in unique if _KEY.search(_words(name))), None)
 
 
 def personal(column: Seen) -> bool:
     """Whether a column looks as if it told who somebody is, or what nobody should be judged by."""
-    return bool(_PERSONAL.search(column.name)) or column.named_format == "email"
+    return bool(_PERSONAL.search(_words(column.name))) or column.named_format == "email"
+
+
+def _words(name: str) -> str:
+    """The name with _ between its words, also where capitals, blanks or points part them."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W", "_", name)
 
 
 def _head(found: Observed, name: str) -> Iterator[str]:

@@ -121,6 +121,17 @@ def test_the_evidence_stands_beside_each_rule_and_is_hidden_where_it_is_personal
     assert "# 0 of 200 missing." in written
 
 
+@pytest.mark.parametrize("key", ["customer_id", "customerId", "Customer Id", "customer.id", "Id"])
+@pytest.mark.parametrize("personal", ["last_name", "lastName", "Last Name"])
+def test_a_key_and_what_is_personal_are_known_however_their_words_are_parted(
+    key: str, personal: str, tmp_path: Path
+) -> None:
+    columns = {key: lambda row: f"k{row}", personal: lambda row: "xyz"[row % 3], "idea": lambda row: 900 - row}
+    read = read_contract(yaml.safe_load(contract_yaml(observe(table(tmp_path / "x.csv", **columns)), "x")))
+    assert read.primary_key == (key,)
+    assert [column.name for column in read.columns if column.restricted] == [personal]
+
+
 VALUES = {
     "integers": st.integers(-(2**63), 2**63 - 1).map(str),
     "numbers": st.floats(allow_nan=False, allow_infinity=False).map(repr),
