@@ -19,7 +19,7 @@ from interlock.sql import quoted, text
 # Texts that people write for a missing value; the second ones could also be a word, and count only among numbers.
 _TOKENS, _MAYBE = ("?", "N/A", "n/a", "null", "NULL", "NaN", "nan"), ("NA", "None", "-", "--", "NULL", "none")
 _DATES = ("yyyy-MM-dd", "dd.MM.yyyy", "MM/dd/yyyy", "dd/MM/yyyy", "yyyy/MM/dd", "yyyyMMdd")
-_MOMENT = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?"
+_MOMENT = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _NAMED = ("uuid", "email", "ipv4", "ipv6", "uri")
 # More kinds of text than this have no common form.

@@ -23,7 +23,7 @@ from interlock.formats import TEXT_FORMATS, c_format
 from interlock.sql import text
 
 # ISO 8601 as people write it; a time without a zone is UTC.
-_TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?"
+_TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
 _ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 _NUMBER = r"[+-]?({whole}({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
 # JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.

@@ -36,6 +36,7 @@ def from_engine(column: Column, found: Any) -> parsing.Read:
     values = np.ma.getdata(found)
     if column.moment:
         values = values.astype("datetime64[us]").astype(np.int64)
+        there &= (values >= _FIRST_DAY * _DAY) & (values < (_LAST_DAY + 1) * _DAY)
         values = values // _DAY if column.type is ColumnType.DATE else values
     if column.type is ColumnType.BOOLEAN:
         values = values.astype(bool)

@@ -193,7 +193,10 @@ def write_rents(
         "schema": [
             {
                 "name": "flats",
-                "customProperties": [{"property": "maxBadRowShare", "value": 0.1}],
+                "customProperties": [
+                    {"property": "maxBadRowShare", "value": 0.1},
+                    {"property": "csvDecimal", "value": "."},
+                ],
                 "quality": [{"metric": "rowCount", "mustBeGreaterOrEqualTo": 10}],
                 "properties": [
                     {"name": "flat_id", "logicalType": "string", "primaryKey": True, "required": True},

@@ -47,13 +47,15 @@ POOL = {
     DATE: [
         *("2024-02-29", "2023-02-29", "1900-02-29", "2000-02-29", "2024-1-5", "2024-13-01", "2024-00-10"),
         *("2024-01-00", "2024-01-32", "9999-12-31", "12024-01-01", "1000-01-01", " 2024-01-01"),
-        *("2024/01/01", "2024-01-01x", "20240101"),
+        *("2024/01/01", "2024-01-01x", "20240101", "0000-01-01", "0001-01-01", "0999-12-31"),
     ],
     TIMESTAMP: [
         *("2024-02-29T10:00", "2024-02-29 10:00:00", "2024-02-29T10:00:00Z", "2024-02-29T23:59:59.999999"),
         *("2023-02-29T10:00", "2024-02-29T10:00:00+02:00", "2024-02-29T10:00:00-0930"),
         *("2024-03-01T00:30:00+01", "2024-02-29 25:00:00", "2024-02-29T10:60:00", "2024-02-29T10:00:61"),
-        *("2024-02-29", "2024-02-29t10:00:00", "2024-02-29T10:00:00.5Z"),
+        *("2024-02-29", "2024-02-29t10:00:00", "2024-02-29T10:00:00.5Z", "0000-01-01T00:00", "0001-01-01T00:00"),
+        *("2024-02-29T10:00+23:59", "2024-02-29T10:00+24", "2024-02-29T10:00-15:60", "9999-12-31T23:59:59-05:00"),
+        *("0001-01-01T00:00+01", "9999-12-31T23:59:59.999999"),
     ],
     STRING: [
         *("a", "abc", "é", "日本語テキスト", "😀", "a,b", 'a"b', '"', '""', "a\nb", "a\r\nb", " ", "=1+1", "null"),
@@ -161,21 +163,21 @@ def value_of(column: Column, text: str) -> Any:
                 _parsed(lambda: date.fromisoformat(text)) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else None
             )
         case ColumnType.TIMESTAMP:
-            form = r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d(?::?\d\d)?)?"
+            form = r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?"
             found = re.fullmatch(form, text, re.ASCII)
             if found is None:
                 return None
             moment = _parsed(lambda: datetime.fromisoformat(f"{found[1]}T{found[2]}"))
             zone = (found[3] or "Z").replace("Z", "+00").replace(":", "")
             offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5] or 0)) * (-1 if zone[0] == "-" else 1)
-            return None if moment is None else moment - offset
+            return None if moment is None else _parsed(lambda: moment - offset)
     return text
 
 
 def _parsed(read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
