@@ -44,6 +44,7 @@ def html(judgement: Judgement, contract: Contract) -> str:
 def _finding(found: Finding, contract: Contract) -> dict[str, Any]:
     column = contract.column(found.column) if found.column else None
     named = next((rule for rule in contract.quality if rule.id == found.quality), None)
+    tolerated = named is not None and not named.allows_none
     return {
         "column": found.column,
         "rule": found.rule,
@@ -51,11 +52,11 @@ def _finding(found: Finding, contract: Contract) -> dict[str, Any]:
         "count": found.count,
         "more": found.count - len(found.examples),
         "wanted": _asked(named) if named else _wanted(found.rule, column) or found.condition,
-        "why": CATALOGUE[found.rule].why,
+        "why": "the contract tolerates some" if tolerated else CATALOGUE[found.rule].why,
         "remedy": found.remedy,
         "examples": found.examples,
         "masked": bool(column and column.restricted),
-        "tolerated": bool(named and not named.allows_none),
+        "tolerated": tolerated,
     }
 
 

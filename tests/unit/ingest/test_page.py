@@ -77,6 +77,7 @@ def test_what_is_tolerated_is_no_warning() -> None:
     )
     text = html(judgement(findings=(found,)), contract)
     assert "3 rows, judged together below" in text
+    assert "The contract tolerates some." in text
     assert "kept all the same" not in text
 
 
