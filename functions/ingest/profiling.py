@@ -82,12 +82,9 @@ def _numbers(values: npt.NDArray[np.float64], times: Times, missing: int) -> Num
     scaled = values / unit
     count = len(values) if times is None else int(times.sum())
     mean = _total(scaled, times) / count
-    spread = _total(np.square(scaled - mean), times)
-    sizes = np.abs(values)
-    tiny = sizes < TINY
-    zero = int(_total(tiny, times))
-    below = values < 0
-    above = ~(below | tiny)
+    scaled -= mean
+    spread = _total(np.square(scaled, out=scaled), times)
+    zero, positive, negative = _by_sign(values, times, low)
     step = cell_step(low, high)
     return NumberProfile(
         step=step,
@@ -99,8 +96,8 @@ def _numbers(values: npt.NDArray[np.float64], times: Times, missing: int) -> Num
         mean=mean * unit,
         m2=spread * unit * unit,
         zero=zero,
-        positive=_buckets(sizes, times, above if zero or low < 0 else slice(None)),
-        negative=_buckets(sizes, times, below & ~tiny) if low < 0 else {},
+        positive=positive,
+        negative=negative,
     )
 
 
@@ -108,11 +105,23 @@ def _total(values: npt.NDArray[Any], times: Times) -> float:
     return float(values.sum() if times is None else (values * times).sum())
 
 
-def _buckets(sizes: npt.NDArray[np.float64], times: Times, which: Mask | slice) -> dict[int, int]:
+def _by_sign(values: npt.NDArray[np.float64], times: Times, low: float) -> tuple[int, dict[int, int], dict[int, int]]:
+    """How many are zero, and in which buckets are those above it and those below; `low` is the smallest."""
+    if low >= TINY:
+        return 0, _buckets(values, times), {}
+    sizes = np.abs(values)
+    tiny, below = sizes < TINY, values < 0
+    zero = int(_total(tiny, times))
+    return zero, _buckets(sizes, times, ~(below | tiny)), _buckets(sizes, times, below & ~tiny) if low < 0 else {}
+
+
+def _buckets(sizes: npt.NDArray[np.float64], times: Times, which: Mask | slice = slice(None)) -> dict[int, int]:
     some = sizes[which]
     if not len(some):
         return {}
-    return _counted(np.ceil(np.log(some) / _LOG_GAMMA), None if times is None else times[which])
+    buckets = np.log(some)
+    buckets /= _LOG_GAMMA
+    return _counted(np.ceil(buckets, out=buckets), None if times is None else times[which])
 
 
 def _counted(numbers: npt.NDArray[np.float64], times: Times) -> dict[int, int]:
