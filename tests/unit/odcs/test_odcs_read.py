@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from interlock.contract import ColumnType, Contract, Dialect, Limit, Metric, Operator, QualityRule, Severity, Unit
@@ -315,6 +315,7 @@ LIMITS = st.lists(
 
 
 @given(LIMITS)
+@example([(Operator.MUST_NOT_BE, (1,)), (Operator.MUST_BE_LESS_OR_EQUAL_TO, (1.5,))])
 def test_allowing_none_is_to_hold_for_no_violation_and_for_no_number_of_them(limits: list[Any]) -> None:
     read = [Limit(operator=operator, value=value) for operator, value in limits]
     rule = QualityRule(id="r", metric=Metric.NULL_VALUES, columns=("a",), limits=tuple(read))

@@ -159,7 +159,8 @@ class QualityRule(Model):
         # Between two neighbouring limits nothing changes, so that these numbers stand for all.
         near = 1.0 if self.unit is Unit.ROWS else 1e-9
         ends = {end for limit in self.limits for end in limit.value}
-        around = {whole + step for end in ends for whole in (int(end), end) for step in (-near, 0, near)}
+        # Rows are whole ones.
+        around = {(int(end) if self.unit is Unit.ROWS else end) + step for end in ends for step in (-near, 0, near)}
         return not any(self.holds(value) for value in {near, *around, 1e15} if value >= near)
 
     def holds(self, value: float) -> bool:
