@@ -73,7 +73,11 @@ def shown(table: Table, check: Check, rows: Positions, salt: str) -> Sequence[st
     values = table.texts(check.index, rows)
     if check.column.restricted:
         return [None if value is None else masked(value, salt) for value in values]
-    return [None if value is None else value[:_LONGEST_SHOWN] for value in values]
+    return [None if value is None else _cut(value) for value in values]
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 1] + "…"
 
 
 def _cells(table: Table, every: Sequence[Check], violated: list[tuple[int, Positions]], salt: str) -> Spans:

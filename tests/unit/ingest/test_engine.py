@@ -273,6 +273,15 @@ def test_a_formula_is_harmless_where_it_is_read_and_whole_where_it_is_mended(tmp
     assert "1,\"n: type\",=1+cmd|' /C calc'!A0,1\n" in answer.files["bad_rows"].read_text()
 
 
+def test_a_long_value_is_shown_as_cut_and_kept_whole(tmp_path: Path) -> None:
+    long = "é" * 300
+    answer = judged(f"s,y\n{long},1\na,1\n".encode(), model(column("s", allowed=("a",))), tmp_path)
+    cut = "é" * 199 + "…"
+    assert [example.value for example in answer.findings[0].examples] == [cut]
+    assert cut in answer.files["violations"].read_text().splitlines()[1]
+    assert long in answer.files["bad_rows"].read_text()
+
+
 def test_a_warning_is_told_and_keeps_the_row(tmp_path: Path) -> None:
     by = model(column("s", allowed=("a",), severity=Severity.WARNING))
     answer = judged(b"s,y\na,1\nb,2\n", by, tmp_path)
