@@ -62,7 +62,7 @@ def test_no_verdict_before_the_time_or_from_too_few_calls(canary: Make) -> None:
     [
         (b"no model", "errors"),
         (sigmoid(nan=True), "errors"),
-        (sigmoid(work=3), "latency"),
+        (sigmoid(work=6), "latency"),
         (sigmoid(-1.0), "agreement"),
         (sigmoid(0.1), "scores"),
         (sigmoid(by_place=-2.5), "selection:place"),
@@ -187,12 +187,13 @@ def test_a_shadow_answers_nobody_and_is_compared_all_the_same(canary: Make) -> N
     assert world.champion == 2
 
 
-@pytest.mark.parametrize("file", [b"no model", sigmoid(nan=True), sigmoid(-1.0), sigmoid(work=3)])
+@pytest.mark.parametrize("file", [b"no model", sigmoid(nan=True), sigmoid(-1.0), sigmoid(work=6)])
 def test_a_bad_shadow_goes_without_anybody_having_seen_it(canary: Make, file: bytes) -> None:
     world = canary(mode="shadow", min_calls=60)
     world.release(2, file)
-    assert {item["version"] for item in world.call(120)} == {1}
-    assert world.tend().startswith("fail")
+    # Of 120 times one that took long for a reason of the machine's would already leave open which version is slower.
+    assert {item["version"] for item in world.call(200)} == {1}
+    assert world.tend().startswith("fail"), world.verdict
     assert (world.champion, world.live.challenger) == (1, None)
 
 
