@@ -11,16 +11,14 @@ from typing import Any
 
 import duckdb
 
-from cli.contracts.reading import commas, unusable, written
+from cli.contracts.reading import NUMBER, commas, unusable, written
 from interlock.contract import ColumnType
-from interlock.formats import TEXT_FORMATS, c_format
+from interlock.formats import TEXT_FORMATS, TIMESTAMP, c_format
 from interlock.sql import quoted, text
 
 # Texts that people write for a missing value; the second ones could also be a word, and count only among numbers.
 _TOKENS, _MAYBE = ("?", "N/A", "n/a", "null", "NULL", "NaN", "nan"), ("NA", "None", "-", "--", "NULL", "none")
 _DATES = ("yyyy-MM-dd", "dd.MM.yyyy", "MM/dd/yyyy", "dd/MM/yyyy", "yyyy/MM/dd", "yyyyMMdd")
-_MOMENT = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
-_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _NAMED = ("uuid", "email", "ipv4", "ipv6", "uri")
 # More kinds of text than this have no common form.
 _SHAPES = 200
@@ -192,9 +190,9 @@ def _type(con: duckdb.DuckDBPyConnection, value: str, without: Sequence[str], ta
         f"SELECT count(*), count(*) FILTER (lower({value}) IN ('true', 'false')),"  # noqa: S608
         f" count(*) FILTER (regexp_full_match({value}, '[+-]?(0|[1-9]\\d*)')"
         f" AND TRY_CAST({value} AS BIGINT) IS NOT NULL),"
-        f" count(*) FILTER (regexp_full_match({value}, '{_NUMBER}') AND isfinite(TRY_CAST({value} AS DOUBLE))"
+        f" count(*) FILTER (regexp_full_match({value}, '{NUMBER}') AND isfinite(TRY_CAST({value} AS DOUBLE))"
         f" AND NOT regexp_matches({value}, '^[+-]?0\\d')),"
-        f" count(*) FILTER (regexp_full_match({value}, '{_MOMENT}') AND TRY_CAST(replace({value}, 'T', ' ') AS"
+        f" count(*) FILTER (regexp_full_match({value}, '{TIMESTAMP}') AND TRY_CAST(replace({value}, 'T', ' ') AS"
         f" TIMESTAMPTZ) IS NOT NULL), {dates_of_all}"
         f" FROM {table} WHERE {there}",
     )

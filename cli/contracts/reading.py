@@ -19,7 +19,7 @@ from interlock.streams import Fault, Peeked, as_utf8, is_parquet, unpacked
 _FOUND_OUT = {",", ";", "\t", "|"}
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20
-_POINT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 # Three digits behind a comma may as well be thousands.
 _SURELY = r"[+-]?[\d.]+,(\d{1,2}|\d{4,})"
@@ -88,7 +88,7 @@ def commas(con: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], tok
         value = quoted(name)
         is_comma = f"regexp_full_match({value}, {text(_COMMA)})"
         found = con.execute(
-            f"SELECT bool_and({is_comma}), bool_and(regexp_full_match({value}, {text(_POINT)})),"  # noqa: S608
+            f"SELECT bool_and({is_comma}), bool_and(regexp_full_match({value}, {text(NUMBER)})),"  # noqa: S608
             f" bool_or(contains({value}, '.')), bool_or(regexp_full_match({value}, {text(_SURELY)})) FROM {table}"
             f" WHERE {value} IS NOT NULL AND {value} NOT IN ({missing})"
         ).fetchone()

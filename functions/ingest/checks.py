@@ -19,11 +19,9 @@ from ingest.categories import Categories
 from ingest.parsing import Fields, Mask, Values
 from ingest.patterns import Pattern
 from interlock.contract import STORED_TYPES, Column, ColumnType, Contract, Metric, QualityRule, Severity
-from interlock.formats import TEXT_FORMATS, c_format
+from interlock.formats import TEXT_FORMATS, TIMESTAMP, c_format
 from interlock.sql import text
 
-# ISO 8601 as people write it; a time without a zone is UTC.
-_TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
 _ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 _NUMBER = r"[+-]?({whole}({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
 # JSON Schema's integer: 5.0 is one (programs that keep missing values as NaN write it so), 5.5 is not.
@@ -86,7 +84,7 @@ def typed(index: int, column: Column, mark: str = ".", thousands: str | None = N
         case ColumnType.TIMESTAMP:
             zoned = f"TRY_CAST({value} || CASE WHEN regexp_matches({value}, '{_ZONE}') THEN '' "
             return (
-                f"CASE WHEN regexp_full_match({value}, '{_TIMESTAMP}') THEN "
+                f"CASE WHEN regexp_full_match({value}, '{TIMESTAMP}') THEN "
                 f"{zoned}ELSE '+00' END AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
             )
         case ColumnType.STRING:

@@ -53,9 +53,7 @@ class CsvTable(Table):
 
     def raw(self, places: Positions) -> list[Spans | Mark]:
         """The file's own bytes."""
-        starts, ends = self._split.starts[places], self._split.ends[places]
-        data = np.frombuffer(self._block.data, dtype=np.uint8)
-        return [Spans(data, starts, ends - starts - ((ends > starts) & (data[ends - 1] == ord("\r"))))]
+        return [records.lines(self._block, self._split, places)]
 
     def lines_of(self, places: Positions) -> Positions:
         """Records may span lines, and blank lines lie between."""

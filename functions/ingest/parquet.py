@@ -50,12 +50,13 @@ class ParquetTable(Table):
     def raw(self, places: Positions) -> list[Spans | Mark]:
         """The values as CSV: in quotes, a missing one without."""
         columns: list[Spans | Mark] = []
+        comma = spans.marks(b",", len(places))
         for index, read in enumerate(self._read):
             there = (read.there if isinstance(read, arrow.Column) else ~self.columns[index].missing)[places]
             values, quote = self.spans(index, places), Mark(_QUOTE, there)
             if isinstance(read, Texts) and len(rows := values.holding(_QUOTE)):
                 values = values.put(rows, [text.replace(b'"', b'""') for text in values[rows].texts()])
-            columns += [*(spans.marks(b"," if index else b"", len(places))), quote, values, quote]
+            columns += [*(comma if index else ()), quote, values, quote]
         return columns
 
     def lines_of(self, places: Positions) -> Positions:

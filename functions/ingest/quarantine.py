@@ -186,8 +186,7 @@ def bad_lines(
     if source.kind == "JSON Lines":
         lines = [
             _json_line(first_row + place, names[reason], text, broken=len(every) <= reason < len(severe))
-            for part in raw
-            for place, reason, text in zip(places.tolist(), why.tolist(), part.texts(), strict=True)
+            for place, reason, text in zip(places.tolist(), why.tolist(), raw[0].near().texts(), strict=True)
         ]
         return spans.joined([spans.of(lines)]), len(places)
     before = spans.of([f"{source.delimiter}{csv_line([name])}{source.delimiter}".encode() for name in names])

@@ -19,6 +19,7 @@ from ingest.failure import WholeFile
 from ingest.forms import LONGEST, Form, Split
 from ingest.one_by_one import one_by_one
 from ingest.parsing import Bytes, Mask, Positions
+from ingest.spans import Spans
 
 _NEWLINE, _RETURN = 10, 13
 _BLOCK = 8 << 20
@@ -71,6 +72,13 @@ def split(block: Block, form: Form) -> Split:
     if len(found.starts) and (longest := int((found.ends - found.starts).max())) > _MAX_LINE:
         raise _too_long(longest)
     return found
+
+
+def lines(block: Block, split: Split, places: Positions) -> Spans:
+    """Records as they came, without their line end."""
+    starts, ends = split.starts[places], split.ends[places]
+    data = np.frombuffer(block.data, dtype=np.uint8)
+    return Spans(data, starts, ends - starts - ((ends > starts) & (data[ends - 1] == _RETURN)))
 
 
 def undecodable(data: bytes, found: Split) -> list[int]:

@@ -110,10 +110,6 @@ class Mark:
         lengths = self.there.astype(np.int64)
         return Spans(np.array([self.byte], dtype=np.uint8), np.zeros_like(lengths), lengths)
 
-    def texts(self) -> list[bytes]:
-        """Each by itself."""
-        return self.near().texts()
-
 
 def marks(text: bytes, rows: int) -> list[Mark]:
     """A text that stands in every row."""

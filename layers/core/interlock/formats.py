@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from interlock.errors import InvalidContract
 
+# ISO 8601 as people write it; a time without a zone is UTC.
+TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
 _DIRECTIVES = {
     "yyyy": "%Y",
     "MM": "%m",
